@@ -1,0 +1,250 @@
+package sockets
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// faults stands between a conn and the kernel: each sendmmsg first asks send,
+// each recvmmsg recv, which may answer instead of the kernel.
+type faults struct {
+	systemCalls
+	send func(hs []mmsghdr) (n int, e unix.Errno, handled bool)
+	recv func() (unix.Errno, bool)
+}
+
+func (f *faults) sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	if f.send != nil {
+		if n, e, handled := f.send(hs); handled {
+			return n, e
+		}
+	}
+	return f.systemCalls.sendmmsg(fd, hs)
+}
+
+func (f *faults) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	if f.recv != nil {
+		if e, handled := f.recv(); handled {
+			return 0, e
+		}
+	}
+	return f.systemCalls.recvmmsg(fd, hs)
+}
+
+func mustOpen(t *testing.T, f *faults) *conn {
+	t.Helper()
+	c, err := open(Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ReadBuffer: DefaultBuffer, WriteBuffer: DefaultBuffer}, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func segmented(h *mmsghdr) bool {
+	b := h.hdr
+	for off := 0; off+unix.SizeofCmsghdr <= int(b.Controllen); {
+		c := *(*unix.Cmsghdr)(unsafe.Add(unsafe.Pointer(b.Control), off))
+		if c.Level == unix.IPPROTO_UDP && c.Type == unix.UDP_SEGMENT {
+			return true
+		}
+		off += unix.CmsgSpace(int(c.Len) - unix.CmsgLen(0))
+	}
+	return false
+}
+
+func TestClass53_SegmentationRefusedFallsBackLive(t *testing.T) {
+	for _, refusal := range []unix.Errno{unix.EIO, unix.EINVAL} {
+		f := &faults{}
+		a, b := mustOpen(t, f), mustOpen(t, &faults{})
+		if !a.gso.Load() {
+			t.Skip("this kernel has no UDP_SEGMENT, so there is nothing to refuse")
+		}
+		f.send = func(hs []mmsghdr) (int, unix.Errno, bool) {
+			if segmented(&hs[0]) {
+				return 0, refusal, true
+			}
+			for i := range hs {
+				if segmented(&hs[i]) { // the kernel stops before the refused one
+					n, e := f.systemCalls.sendmmsg(a.file.Fd(), hs[:i])
+					return n, e, true
+				}
+			}
+			return 0, 0, false
+		}
+		run := bytes.Repeat([]byte("0123456789"), 25)
+		n, err := a.WriteBatch([]Message{
+			{Buf: []byte("before"), Addr: b.LocalAddr()},
+			{Buf: run, Addr: b.LocalAddr(), Seg: 100},
+			{Buf: []byte("after"), Addr: b.LocalAddr()},
+		})
+		if n != 3 || err != nil {
+			t.Fatalf("WriteBatch = %d, %v", n, err)
+		}
+		got := receive(t, b, 5)
+		for i, want := range [][]byte{[]byte("before"), run[:100], run[100:200], run[200:], []byte("after")} {
+			if !bytes.Equal(got[i].Buf, want) {
+				t.Fatalf("%v: datagram %d is %q", refusal, i, got[i].Buf)
+			}
+		}
+		if s := a.Stats(); s.GSOFallbacks != 1 || s.SendErrors != 0 || s.Sent != 5 {
+			t.Fatalf("%+v", s)
+		}
+	}
+}
+
+func TestClass53_FullBufferKeepsTheRest(t *testing.T) {
+	for _, full := range []unix.Errno{unix.EAGAIN, unix.ENOBUFS} {
+		f := &faults{}
+		a, b := mustOpen(t, f), mustOpen(t, &faults{})
+		a.gso.Store(false)
+		calls := 0
+		f.send = func(hs []mmsghdr) (int, unix.Errno, bool) {
+			if calls++; calls > 1 {
+				return 0, full, true
+			}
+			n, e := f.systemCalls.sendmmsg(a.file.Fd(), hs[:2]) // room for two datagrams
+			return n, e, true
+		}
+		run := []byte("aaaabbbbcc")
+		ms := []Message{{Buf: []byte("one"), Addr: b.LocalAddr()}, {Buf: run, Addr: b.LocalAddr(), Seg: 4}}
+		n, err := a.WriteBatch(ms)
+		if n != 1 || err != ErrWouldBlock || string(ms[1].Buf) != "bbbbcc" {
+			t.Fatalf("WriteBatch = %d, %v; %q remains", n, err, ms[1].Buf)
+		}
+		f.send = nil
+		if n, err := a.WriteBatch(ms[n:]); n != 1 || err != nil {
+			t.Fatalf("retry = %d, %v", n, err)
+		}
+		got := receive(t, b, 4)
+		for i, want := range []string{"one", "aaaa", "bbbb", "cc"} {
+			if string(got[i].Buf) != want {
+				t.Fatalf("datagram %d is %q", i, got[i].Buf)
+			}
+		}
+	}
+}
+
+func TestClass53_RefusedDatagramIsSkipped(t *testing.T) {
+	f := &faults{}
+	a, b := mustOpen(t, f), mustOpen(t, &faults{})
+	refuse := true
+	f.send = func([]mmsghdr) (int, unix.Errno, bool) {
+		r := refuse
+		refuse = false
+		return 0, unix.EMSGSIZE, r
+	}
+	if n, err := a.WriteBatch([]Message{{Buf: []byte("big"), Addr: b.LocalAddr()}, {Buf: []byte("ok"), Addr: b.LocalAddr()}}); n != 2 || err != nil {
+		t.Fatalf("WriteBatch = %d, %v", n, err)
+	}
+	if m := receive(t, b, 1)[0]; string(m.Buf) != "ok" || a.Stats().SendErrors != 1 {
+		t.Fatalf("%q, %+v", m.Buf, a.Stats())
+	}
+}
+
+func TestClass53_ReadErrorIsCountedAndPasses(t *testing.T) {
+	f := &faults{}
+	a, b := mustOpen(t, &faults{}), mustOpen(t, f)
+	fail := 3
+	f.recv = func() (unix.Errno, bool) {
+		fail--
+		return unix.ECONNREFUSED, fail >= 0
+	}
+	if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: b.LocalAddr()}}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, b, 1)
+	if s := b.Stats(); s.ReadErrors != 3 || s.Received != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestECNIsCarriedAndRead(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		a, b := mustListen(t, Config{Addr: netip.MustParseAddrPort(addr)}), mustListen(t, Config{Addr: netip.MustParseAddrPort(addr)})
+		for ecn := range uint8(4) {
+			if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: b.LocalAddr(), ECN: ecn}}); err != nil {
+				t.Fatal(err)
+			}
+			if m := receive(t, b, 1)[0]; m.ECN != ecn {
+				t.Errorf("%s: ECN %d arrived as %d", addr, ecn, m.ECN)
+			}
+		}
+	}
+	s := mustListen(t, Config{})
+	a := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.LocalAddr().Port())
+	if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: to, ECN: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if m := receive(t, s, 1)[0]; m.ECN != 2 {
+		t.Errorf("dual stack: ECN 2 arrived as %d", m.ECN)
+	}
+}
+
+func TestReusePortSharesThePort(t *testing.T) {
+	a := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ReusePort: true})
+	b := mustListen(t, Config{Addr: a.LocalAddr(), ReusePort: true})
+	if a.LocalAddr() != b.LocalAddr() {
+		t.Fatalf("%v and %v", a.LocalAddr(), b.LocalAddr())
+	}
+}
+
+func TestNoAllocationOnTheWay(t *testing.T) {
+	a, b := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")}), mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	run := make([]byte, 4000)
+	out := []Message{{Addr: b.LocalAddr(), Seg: 1000}, {Addr: b.LocalAddr()}}
+	in := cells(16, 2048)
+	b.SetTimeout(mono.Now().Add(patience))
+	if n := testing.AllocsPerRun(200, func() {
+		out[0].Buf, out[1].Buf = run, run[:100]
+		if _, err := a.WriteBatch(out); err != nil {
+			t.Fatal(err)
+		}
+		for left := 5; left > 0; {
+			n, err := b.ReadBatch(in)
+			if err != nil || n == 0 {
+				t.Fatal(n, err)
+			}
+			left -= n
+		}
+	}); n != 0 {
+		t.Fatalf("%v allocations a round", n)
+	}
+}
+
+func TestKernelVersions(t *testing.T) {
+	for s, want := range map[string]version{
+		"6.18.44-fc-v657": {6, 18, 44}, "7.1": {7, 1, 0}, "5.10.0-28-amd64": {5, 10, 0}, "": {}, "x.y.z": {},
+	} {
+		if got := parseVersion(s); got != want {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+	if maxSegments(version{6, 8, 12}) != 64 || maxSegments(version{6, 9, 0}) != 128 {
+		t.Error("segment limits")
+	}
+	for _, v := range []version{{7, 0, 0}, {7, 1, 4}} {
+		if gsoWorks(-1, v) {
+			t.Errorf("%v corrupts equal runs and must be refused", v)
+		}
+	}
+}
+
+func FuzzControl(f *testing.F) {
+	f.Add(make([]byte, 64))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		b = append(make([]byte, 0, len(b)+8), b...)
+		var m Message
+		parseControl(b, &m)
+		if m.ECN > 3 {
+			t.Fatal(m.ECN)
+		}
+	})
+}

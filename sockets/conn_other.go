@@ -1,0 +1,5 @@
+//go:build !linux
+
+package sockets
+
+func listen(cfg Config) (Conn, error) { return listenPortable(cfg) }

@@ -1,0 +1,86 @@
+package sockets
+
+import (
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+// kernel is the pair of system calls that move datagrams; tests inject faults
+// between a conn and the real ones.
+type kernel interface {
+	recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno)
+	sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno)
+}
+
+type systemCalls struct{}
+
+func (systemCalls) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+func (systemCalls) sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+// version is a kernel release, such as 6.18.44.
+type version struct{ major, minor, patch int }
+
+func (v version) before(w version) bool {
+	if v.major != w.major {
+		return v.major < w.major
+	}
+	if v.minor != w.minor {
+		return v.minor < w.minor
+	}
+	return v.patch < w.patch
+}
+
+func kernelVersion() version {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return version{}
+	}
+	return parseVersion(unix.ByteSliceToString(u.Release[:]))
+}
+
+// parseVersion reads "6.18.44-anything"; what is missing is zero.
+func parseVersion(s string) version {
+	var n [3]int
+	for i, part := range strings.SplitN(s, ".", 3) {
+		end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 0 {
+			end = len(part)
+		}
+		n[i], _ = strconv.Atoi(part[:end])
+	}
+	return version{n[0], n[1], n[2]}
+}
+
+// maxSegments is the kernel's UDP_MAX_SEGMENTS: 64, and 128 since Linux 6.9.
+func maxSegments(v version) int {
+	if v.before(version{6, 9, 0}) {
+		return 64
+	}
+	return 128
+}
+
+// gsoWorks reports whether segmented messages may be tried on this socket.
+func gsoWorks(fd int, v version) bool {
+	// Linux 7.0 to 7.1.4 corrupts runs whose segments are all of one size.
+	if !v.before(version{7, 0, 0}) && v.before(version{7, 1, 5}) {
+		return false
+	}
+	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+	return err == nil
+}

@@ -1,0 +1,21 @@
+package sockets
+
+const (
+	// DefaultBuffer is the size asked for the kernel's socket buffers: 7 MB is
+	// some 20 ms of 10 Gb/s in 1200-byte datagrams, counted at the kernel's
+	// true size of 2304 bytes each. What arrives beyond it is dropped by the
+	// kernel.
+	DefaultBuffer = 7 << 20
+
+	// readBatch bounds the datagrams of one recvmmsg. A longer slice given to
+	// ReadBatch is filled up to here.
+	readBatch = 128
+
+	// writeBatch bounds the headers of one sendmmsg; the kernel's own limit is
+	// UIO_MAXIOV, 1024. WriteBatch loops beyond it.
+	writeBatch = 256
+
+	// maxRun bounds the bytes of one segmented message: the largest UDP
+	// payload over IPv4, 65535 - 20 - 8. Longer runs become several messages.
+	maxRun = 65507
+)

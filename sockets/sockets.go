@@ -1,0 +1,134 @@
+package sockets
+
+import (
+	"errors"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// ErrWouldBlock says that the socket's send buffer or the device's queue is
+// full (EAGAIN, ENOBUFS). Messages from the returned index on were not sent.
+var ErrWouldBlock = errors.New("sockets: send buffer full")
+
+// Message is one datagram, or a run of datagrams to one receiver.
+type Message struct {
+	// Buf is the payload. ReadBatch fills Buf[:cap(Buf)] from the start and
+	// sets the length to what arrived; a datagram longer than the capacity is
+	// counted in Stats.Truncated and handed over with length zero.
+	Buf []byte
+	// Addr is the remote transport address, never IPv4-mapped.
+	Addr netip.AddrPort
+	// Local is the destination address of a received datagram where the
+	// system tells it, and the source address to send from; invalid means
+	// "the kernel chooses".
+	Local netip.Addr
+	// Seg, when sending and above zero, cuts Buf into datagrams of Seg bytes,
+	// the last of which may be shorter.
+	Seg uint16
+	// ECN is the codepoint of RFC 3168, 0 to 3.
+	ECN uint8
+	// At is when the batch that held a received datagram was read.
+	At mono.Time
+}
+
+// Conn is one bound UDP socket.
+type Conn interface {
+	// ReadBatch fills ms with the datagrams that are waiting. When there are
+	// none it waits for one, for Wake or for the timeout; in the last two
+	// cases, and after an error of a single datagram, it returns 0 and nil.
+	// After Close it returns net.ErrClosed.
+	ReadBatch(ms []Message) (n int, err error)
+	Writer
+	// SetTimeout bounds the wait of the following ReadBatch calls; zero means
+	// no bound, an instant that has passed means not to wait at all.
+	SetTimeout(at mono.Time)
+	// Wake ends the current wait of ReadBatch, or the next one if none is
+	// under way. Any goroutine may call it.
+	Wake()
+	// LocalAddr is the bound address; its IP may be unspecified.
+	LocalAddr() netip.AddrPort
+	// Writer makes another writer on the same socket, for another goroutine.
+	Writer() Writer
+	// Stats reads the counters. Any goroutine may call it.
+	Stats() Stats
+	Close() error
+}
+
+// Writer sends batches. It belongs to one goroutine.
+type Writer interface {
+	// WriteBatch sends ms in order and returns how many messages are done
+	// with. A message that can never be sent (too large, no route, refused by
+	// a filter) is counted in Stats.SendErrors and skipped. When the socket
+	// is full, it returns ErrWouldBlock; a run of which a part was sent is
+	// then left in ms[n] with Buf cut to what remains.
+	WriteBatch(ms []Message) (n int, err error)
+}
+
+// Stats are counters since Listen.
+type Stats struct {
+	Received, ReceivedBytes uint64 // datagrams, payload bytes
+	Sent, SentBytes         uint64 // datagrams, payload bytes
+	Reads, Writes           uint64 // system calls that moved datagrams
+	Truncated               uint64 // received datagrams dropped for being longer than their buffer
+	ReadErrors              uint64 // errors of a read other than "nothing there"
+	SendErrors              uint64 // messages skipped
+	WouldBlock              uint64 // writes cut short by a full buffer
+	GSORuns                 uint64 // runs sent as one segmented message
+	GSOFallbacks            uint64 // segmented messages refused by the kernel, then sent plainly
+	Wakeups                 uint64 // times ReadBatch found nothing and parked
+}
+
+// counters is Stats in the making: each field has one or two writers.
+type counters struct {
+	received, receivedBytes, sent, sentBytes, reads, writes atomic.Uint64
+	truncated, readErrors, sendErrors, wouldBlock           atomic.Uint64
+	gsoRuns, gsoFallbacks, wakeups                          atomic.Uint64
+}
+
+func (c *counters) snapshot() Stats {
+	return Stats{
+		Received: c.received.Load(), ReceivedBytes: c.receivedBytes.Load(),
+		Sent: c.sent.Load(), SentBytes: c.sentBytes.Load(),
+		Reads: c.reads.Load(), Writes: c.writes.Load(),
+		Truncated: c.truncated.Load(), ReadErrors: c.readErrors.Load(),
+		SendErrors: c.sendErrors.Load(), WouldBlock: c.wouldBlock.Load(),
+		GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
+		Wakeups: c.wakeups.Load(),
+	}
+}
+
+// Config says how to bind. The zero value binds every address of the machine,
+// IPv4 and IPv6, on a port the system picks.
+type Config struct {
+	// Addr is the address to bind. An invalid or IPv6-unspecified IP accepts
+	// both families where the system has IPv6.
+	Addr netip.AddrPort
+	// ReusePort lets several sockets of one user share the port, among which
+	// the kernel spreads remote addresses by hash (Linux only; elsewhere
+	// Listen fails when it is set).
+	ReusePort bool
+	// ReadBuffer and WriteBuffer are the kernel's buffers in bytes, 0 means
+	// DefaultBuffer. They are forced where the process has the privilege, and
+	// as large as the system's limit otherwise.
+	ReadBuffer, WriteBuffer int
+	// NoGSO sends every run as single datagrams.
+	NoGSO bool
+	// Portable selects the net.UDPConn twin on every system.
+	Portable bool
+}
+
+// Listen binds a socket.
+func Listen(cfg Config) (Conn, error) {
+	if cfg.ReadBuffer == 0 {
+		cfg.ReadBuffer = DefaultBuffer
+	}
+	if cfg.WriteBuffer == 0 {
+		cfg.WriteBuffer = DefaultBuffer
+	}
+	if cfg.Portable {
+		return listenPortable(cfg)
+	}
+	return listen(cfg)
+}

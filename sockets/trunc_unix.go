@@ -1,0 +1,7 @@
+//go:build !windows
+
+package sockets
+
+import "syscall"
+
+const msgTrunc = syscall.MSG_TRUNC
