@@ -1,0 +1,264 @@
+package crypto
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/hex"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// random returns n bytes that depend on the seed only.
+func random(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, uint64(n)))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+func gcmKey(t testing.TB, key []byte) *GCMKey {
+	t.Helper()
+	k, err := NewGCMKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// The test cases of McGrew and Viega, "The Galois/Counter Mode of Operation",
+// appendix B, which NIST's validation suite took over.
+var gcmVectors = []struct{ key, nonce, aad, plain, sealed string }{
+	{"00000000000000000000000000000000", "000000000000000000000000", "", "", "58e2fccefa7e3061367f1d57a4e7455a"},
+	{"00000000000000000000000000000000", "000000000000000000000000", "", "00000000000000000000000000000000",
+		"0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf"},
+	{"feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+		"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+		"42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091" +
+			"5bc94fbc3221a5db94fae95ae7121a47"},
+	{"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
+		"feedfacedeadbeeffeedfacedeadbeefabaddad2",
+		"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+		"522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662" +
+			"76fc6ece0f4e1768cddf8853bb2d551b"},
+}
+
+func TestGCMVectors(t *testing.T) {
+	for i, v := range gcmVectors {
+		plain, sealed := unhex(t, v.plain), unhex(t, v.sealed)
+		jobs := []GCMJob{{Key: gcmKey(t, unhex(t, v.key)), Src: plain, AAD: unhex(t, v.aad), Dst: make([]byte, len(sealed))}}
+		copy(jobs[0].Nonce[:], unhex(t, v.nonce))
+		SealBatch(jobs)
+		if !jobs[0].OK || !bytes.Equal(jobs[0].Dst, sealed) {
+			t.Errorf("%d: sealed %x, want %x", i, jobs[0].Dst, sealed)
+		}
+		jobs[0].Src, jobs[0].Dst = sealed, make([]byte, len(plain))
+		OpenBatch(jobs)
+		if !jobs[0].OK || !bytes.Equal(jobs[0].Dst, plain) {
+			t.Errorf("%d: opened %x (%v), want %x", i, jobs[0].Dst, jobs[0].OK, plain)
+		}
+	}
+}
+
+// TestGCMEveryLength seals and opens one batch of all lengths, in place and
+// apart, against crypto/cipher.
+func TestGCMEveryLength(t *testing.T) {
+	for _, size := range []int{16, 32} {
+		raw := random(1, size)
+		block, _ := aes.NewCipher(raw)
+		std, _ := cipher.NewGCM(block)
+		key := gcmKey(t, raw)
+		var jobs []GCMJob
+		var want, plain [][]byte
+		for n := 0; n <= 2048; n++ {
+			p, aad := random(2, n), random(3, n%97)
+			j := GCMJob{Key: key, AAD: aad}
+			copy(j.Nonce[:], random(4, 12))
+			j.Nonce[0], j.Nonce[1] = byte(n), byte(n>>8)
+			want = append(want, std.Seal(nil, j.Nonce[:], p, aad))
+			plain = append(plain, p)
+			if n%2 == 0 {
+				buf := append(bytes.Clone(p), make([]byte, 16)...)
+				j.Src, j.Dst = buf[:n], buf
+			} else {
+				j.Src, j.Dst = bytes.Clone(p), make([]byte, n+16)
+			}
+			jobs = append(jobs, j)
+		}
+		SealBatch(jobs)
+		for n := range jobs {
+			j := &jobs[n]
+			if !j.OK || !bytes.Equal(j.Dst, want[n]) {
+				t.Fatalf("key %d, length %d: sealed differs", size, n)
+			}
+			if n%4 < 2 {
+				j.Src = j.Dst
+				j.Dst = j.Dst[:n]
+			} else {
+				j.Src, j.Dst = j.Dst, make([]byte, n)
+			}
+		}
+		OpenBatch(jobs)
+		for n, j := range jobs {
+			if !j.OK || !bytes.Equal(j.Dst, plain[n]) {
+				t.Fatalf("key %d, length %d: opened differs", size, n)
+			}
+		}
+	}
+}
+
+// A flipped bit anywhere is refused and leaves no plaintext, while the other
+// jobs of the batch go on.
+func TestGCMFlippedBitLeavesNoPlaintext(t *testing.T) {
+	key := gcmKey(t, random(1, 16))
+	const n = 40
+	plain, aad := random(2, n), random(3, 12)
+	good := []GCMJob{{Key: key, Src: plain, AAD: aad, Dst: make([]byte, n+16)}}
+	SealBatch(good)
+	for bit := range 8 * (n + 16) {
+		for _, inPlace := range []bool{true, false} {
+			bad := bytes.Clone(good[0].Dst)
+			bad[bit/8] ^= 1 << (bit % 8)
+			dst := bytes.Repeat([]byte{0xee}, n)
+			if inPlace {
+				dst = bad[:n]
+			}
+			jobs := []GCMJob{
+				{Key: key, Src: good[0].Dst, AAD: aad, Dst: make([]byte, n)},
+				{Key: key, Src: bad, AAD: aad, Dst: dst, OK: true},
+				{Key: key, Src: good[0].Dst, AAD: aad, Dst: make([]byte, n)},
+			}
+			OpenBatch(jobs)
+			if jobs[1].OK || leaks(dst, plain) {
+				t.Fatalf("bit %d, in place %v: OK %v, Dst %x", bit, inPlace, jobs[1].OK, dst)
+			}
+			if !jobs[0].OK || !jobs[2].OK || !bytes.Equal(jobs[0].Dst, plain) || !bytes.Equal(jobs[2].Dst, plain) {
+				t.Fatalf("bit %d: a neighbour failed", bit)
+			}
+		}
+	}
+}
+
+// leaks reports whether any four bytes of plain are where they belong in b.
+func leaks(b, plain []byte) bool {
+	for i := 0; i+4 <= len(plain); i++ {
+		if bytes.Equal(b[i:i+4], plain[i:i+4]) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestGCMKeySizes(t *testing.T) {
+	for n := range 64 {
+		_, err := NewGCMKey(make([]byte, n))
+		if ok := n == 16 || n == 32; ok != (err == nil) {
+			t.Errorf("key of %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestGCMWrongLengthsPanic(t *testing.T) {
+	key := gcmKey(t, make([]byte, 16))
+	for name, f := range map[string]func(){
+		"seal": func() { SealBatch([]GCMJob{{Key: key, Src: make([]byte, 4), Dst: make([]byte, 19)}}) },
+		"open": func() { OpenBatch([]GCMJob{{Key: key, Src: make([]byte, 20), Dst: make([]byte, 5)}}) },
+		"tag":  func() { OpenBatch([]GCMJob{{Key: key, Src: make([]byte, 15)}}) },
+	} {
+		mustPanic(t, name, f)
+	}
+}
+
+func mustPanic(t *testing.T, name string, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Errorf("%s: no panic", name)
+		}
+	}()
+	f()
+}
+
+func TestGCMClearZeroesTheKey(t *testing.T) {
+	key := gcmKey(t, random(1, 32))
+	v := reflect.ValueOf(key.aead).Elem()
+	if v.IsZero() {
+		t.Fatal("key is zero before Clear")
+	}
+	key.Clear()
+	if !v.IsZero() {
+		t.Error("expanded key is left after Clear")
+	}
+	mustPanic(t, "use after Clear", func() { SealBatch([]GCMJob{{Key: key, Dst: make([]byte, 16)}}) })
+}
+
+func TestGCMAllocatesNothing(t *testing.T) {
+	key := gcmKey(t, random(1, 16))
+	buf := make([]byte, 1216)
+	jobs := make([]GCMJob, 16)
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range jobs {
+			b := buf[i*64:]
+			jobs[i] = GCMJob{Key: key, AAD: b[:12], Src: b[12:40], Dst: b[12:56]}
+		}
+		SealBatch(jobs)
+		for i := range jobs {
+			jobs[i].Src, jobs[i].Dst = jobs[i].Dst, jobs[i].Dst[:28]
+		}
+		OpenBatch(jobs)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func FuzzGCM(f *testing.F) {
+	f.Add([]byte("0123456789abcdef"), []byte("nonce nonce!"), []byte("header"), []byte("payload"))
+	f.Fuzz(func(t *testing.T, raw, nonce, aad, plain []byte) {
+		key, err := NewGCMKey(raw)
+		if err != nil {
+			return
+		}
+		block, _ := aes.NewCipher(raw)
+		std, _ := cipher.NewGCM(block)
+		jobs := []GCMJob{{Key: key, AAD: aad, Src: plain, Dst: make([]byte, len(plain)+16)}}
+		copy(jobs[0].Nonce[:], nonce)
+		SealBatch(jobs)
+		if want := std.Seal(nil, jobs[0].Nonce[:], plain, aad); !bytes.Equal(jobs[0].Dst, want) {
+			t.Fatalf("sealed %x, want %x", jobs[0].Dst, want)
+		}
+		jobs[0].Src, jobs[0].Dst = jobs[0].Dst, jobs[0].Dst[:len(plain)]
+		OpenBatch(jobs)
+		if !jobs[0].OK || !bytes.Equal(jobs[0].Dst, plain) {
+			t.Fatal("does not open what it sealed")
+		}
+	})
+}
+
+func BenchmarkGCM(b *testing.B) {
+	for _, n := range []int{100, 1000, 1200} {
+		b.Run(sizeName(n), func(b *testing.B) {
+			jobs := make([]GCMJob, 16)
+			for i := range jobs {
+				buf := make([]byte, n+28)
+				jobs[i] = GCMJob{Key: gcmKey(b, random(uint64(i), 16)), AAD: buf[:12], Src: buf[12 : 12+n], Dst: buf[12:]}
+			}
+			b.SetBytes(int64(n))
+			for i := 0; i < b.N; i += len(jobs) {
+				SealBatch(jobs)
+			}
+		})
+	}
+}
