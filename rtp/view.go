@@ -1,0 +1,130 @@
+package rtp
+
+import "encoding/binary"
+
+const (
+	fixedLen = 12 // RFC 3550 §5.1, without contributing sources
+
+	versionBits  = 0x80 // version 2
+	versionMask  = 0xc0
+	paddingBit   = 0x20
+	extensionBit = 0x10
+	csrcMask     = 0x0f
+	markerBit    = 0x80
+	typeMask     = 0x7f
+)
+
+// View is a parsed packet: the packet's own bytes and what its header says.
+// Its fields are read freely and written only through the setters, which keep
+// Raw in step.
+type View struct {
+	Raw         []byte
+	Timestamp   uint32 // in units of the payload's clock
+	SSRC        uint32
+	Seq         uint16
+	PayloadType uint8 // 0 to 127
+	Marker      bool
+
+	HasExtension     bool
+	ExtensionProfile uint16 // "defined by profile" of RFC 3550 §5.3.1
+	CSRCCount        uint8  // 0 to 15
+
+	padding uint8
+	header  uint16
+}
+
+// Parse reads the header of the packet b (RFC 3550 §5.1), which the View
+// borrows. It reports false if b is not a whole RTP packet: another version,
+// contributing sources or an extension that end beyond it, padding of zero or
+// of more bytes than there are behind the header, or more than MaxPacket bytes.
+func Parse(b []byte) (View, bool) {
+	if len(b) < fixedLen || len(b) > MaxPacket || b[0]&versionMask != versionBits {
+		return View{}, false
+	}
+	v := View{
+		Raw:         b,
+		Timestamp:   binary.BigEndian.Uint32(b[4:]),
+		SSRC:        binary.BigEndian.Uint32(b[8:]),
+		Seq:         binary.BigEndian.Uint16(b[2:]),
+		PayloadType: b[1] & typeMask,
+		Marker:      b[1]&markerBit != 0,
+		CSRCCount:   b[0] & csrcMask,
+	}
+	n := fixedLen + 4*int(v.CSRCCount)
+	if b[0]&extensionBit != 0 {
+		if len(b) < n+4 {
+			return View{}, false
+		}
+		v.HasExtension = true
+		v.ExtensionProfile = binary.BigEndian.Uint16(b[n:])
+		n += 4 + 4*int(binary.BigEndian.Uint16(b[n+2:]))
+	}
+	if len(b) < n {
+		return View{}, false
+	}
+	if b[0]&paddingBit != 0 {
+		// RFC 3550 §5.1: the count includes itself, so it is not zero.
+		v.padding = b[len(b)-1]
+		if v.padding == 0 || int(v.padding) > len(b)-n {
+			return View{}, false
+		}
+	}
+	v.header = uint16(n)
+	return v, true
+}
+
+// Header returns the length of the header in bytes: contributing sources and
+// extension included.
+func (v *View) Header() int { return int(v.header) }
+
+// Payload returns the payload without padding. It is empty in a packet of
+// padding alone, such as a bandwidth probe.
+func (v *View) Payload() []byte {
+	end := len(v.Raw) - int(v.padding)
+	return v.Raw[v.header:end:end]
+}
+
+// Padding returns the number of padding bytes, 0 to 255, the count included.
+func (v *View) Padding() int { return int(v.padding) }
+
+// CSRC returns contributing source i, where i < CSRCCount.
+func (v *View) CSRC(i int) uint32 {
+	if uint(i) >= uint(v.CSRCCount) {
+		panic("rtp: CSRC index out of range")
+	}
+	return binary.BigEndian.Uint32(v.Raw[fixedLen+4*i:])
+}
+
+// SetSeq writes the sequence number into the packet.
+func (v *View) SetSeq(seq uint16) {
+	v.Seq = seq
+	binary.BigEndian.PutUint16(v.Raw[2:], seq)
+}
+
+// SetTimestamp writes the timestamp into the packet.
+func (v *View) SetTimestamp(ts uint32) {
+	v.Timestamp = ts
+	binary.BigEndian.PutUint32(v.Raw[4:], ts)
+}
+
+// SetSSRC writes the synchronisation source into the packet.
+func (v *View) SetSSRC(ssrc uint32) {
+	v.SSRC = ssrc
+	binary.BigEndian.PutUint32(v.Raw[8:], ssrc)
+}
+
+// SetPayloadType writes the payload type, of which it takes the low 7 bits,
+// into the packet.
+func (v *View) SetPayloadType(pt uint8) {
+	v.PayloadType = pt & typeMask
+	v.Raw[1] = v.Raw[1]&markerBit | v.PayloadType
+}
+
+// SetMarker writes the marker bit into the packet.
+func (v *View) SetMarker(m bool) {
+	v.Marker = m
+	v.Raw[1] &^= markerBit
+	if m {
+		v.Raw[1] |= markerBit
+	}
+}
