@@ -1,0 +1,150 @@
+package srtp
+
+import "github.com/sluicertc/sluice/crypto"
+
+// A packet's index depends on which packets of its source before it were
+// authentic, which is known only after the crypto of them all. Unprotect
+// therefore works in rounds: a round takes packets as long as their indexes are
+// the same whichever of the round's others turn out authentic. Since estimate
+// never falls when ahead grows, it is enough that it agrees for none of them
+// and for all. Only leaps of half the sequence space within a batch, which are
+// nearly always forgeries, end a round early.
+
+const (
+	pendingBits  = 6
+	pendingSlots = 1 << pendingBits
+)
+
+// pending is what top is to a stream, for a source that has none: how far
+// ahead the round's packets may take it. Sources that fall on one slot end the
+// round.
+type pending struct {
+	round uint64
+	ctx   *Context
+	ssrc  uint32
+	top   uint64
+}
+
+// Unprotect unprotects all packets: see Context.Unprotect for the errors. A
+// packet of AddSplit gets ErrFormat.
+func (b *Batch) Unprotect() {
+	for from := 0; from < len(b.items); {
+		b.drop()
+		to := b.gather(from)
+		crypto.OpenBatch(b.gcm)
+		crypto.OpenCMBatch(b.cm)
+		b.commit(b.items[from:to])
+		from = to
+	}
+	if b.strange {
+		clear(b.pending[:])
+		b.strange = false
+	}
+}
+
+// gather sets up the jobs of a round and returns where the next one starts,
+// which is at least one packet further.
+func (b *Batch) gather(from int) int {
+	b.round++
+	for i := from; i < len(b.items); i++ {
+		it := &b.items[i]
+		header, err := it.check()
+		if err != nil {
+			it.n, it.err = 0, err
+			continue
+		}
+		seq := seqOf(it.pkt)
+		it.ssrc, it.header = ssrcOf(it.pkt), header
+		it.stream = it.ctx.streams.find(it.ssrc)
+		top, ahead := b.top(it), uint64(0)
+		if it.stream != nil {
+			ahead = it.stream.ahead
+		}
+		if top == nil || estimate(*top, seq) != estimate(ahead, seq) {
+			return i // never the first, whose top is ahead
+		}
+		it.index, it.err = guess(it.stream, seq)
+		if it.err != nil {
+			continue
+		}
+		*top = max(*top, it.index+1)
+		b.open(it)
+	}
+	return len(b.items)
+}
+
+// check returns the header's length of a packet that can be unprotected.
+func (it *item) check() (int, error) {
+	if it.split {
+		return 0, ErrFormat
+	}
+	if it.ctx.closed {
+		return 0, ErrClosed
+	}
+	return it.ctx.checkRTP(it.dst, it.pkt)
+}
+
+// top returns how far ahead the round may take the packet's source, or nil if
+// another source is in its place.
+func (b *Batch) top(it *item) *uint64 {
+	if it.stream != nil {
+		return &it.stream.top
+	}
+	b.strange = true
+	p := &b.pending[it.ssrc*0x9e3779b1>>(32-pendingBits)]
+	if p.round != b.round {
+		*p = pending{round: b.round, ctx: it.ctx, ssrc: it.ssrc}
+	} else if p.ctx != it.ctx || p.ssrc != it.ssrc {
+		return nil
+	}
+	return &p.top
+}
+
+// open sets up the job for one packet.
+func (b *Batch) open(it *item) {
+	c, header := it.ctx, it.header
+	it.dst = it.dst[:len(it.pkt)-c.profile.Overhead()]
+	copy(it.dst, it.pkt[:header])
+	if c.profile.aead() {
+		it.job = int32(len(b.gcm))
+		c.rtp.openGCM(b.nextGCM(), it.dst, it.pkt, header, it.ssrc, it.index)
+	} else {
+		it.job = int32(len(b.cm))
+		c.rtp.openCM(b.nextCM(), it.dst, it.pkt, header, it.ssrc, it.index)
+	}
+}
+
+// commit settles a round's packets in their order. An authentic packet's index
+// is certain, whatever it was guessed from.
+func (b *Batch) commit(items []item) {
+	for i := range items {
+		it := &items[i]
+		if it.err != nil {
+			continue
+		}
+		c, ok := it.ctx, false
+		if c.profile.aead() {
+			ok = b.gcm[it.job].OK
+		} else {
+			ok = b.cm[it.job].OK
+		}
+		s := it.stream
+		if s == nil {
+			s = c.streams.find(it.ssrc) // perhaps made by this round
+		}
+		switch {
+		case s != nil && !s.fresh(it.index):
+			it.err = ErrReplay // the round has had it already
+			clear(it.dst[it.header:])
+		case !ok:
+			it.err = ErrAuth
+		default:
+			it.n = len(it.dst)
+			c.streams.accept(s, it.ssrc, it.index)
+			continue
+		}
+		if s != nil {
+			s.top = s.ahead
+		}
+	}
+}
