@@ -1,0 +1,82 @@
+package ice
+
+import "time"
+
+// What a peer, an attacker or a user can make an Agent keep is bounded here.
+const (
+	// MaxPacket is the size of the largest message we build and the least
+	// buffer for Transmit: header 20, USERNAME 4+388 (128+1+256 padded), PRIORITY 8,
+	// role 12, USE-CANDIDATE 4, MESSAGE-INTEGRITY 24, FINGERPRINT 8 = 468,
+	// rounded up. A message that does not fit is dropped and counted.
+	MaxPacket = 512
+
+	// MaxIncoming is the longest STUN message looked at: four times our own,
+	// to leave room for attributes we do not know. Longer ones give ErrTooLong.
+	MaxIncoming = 2048
+
+	// MaxHosts is how many local bases there can be. New and AddHost refuse
+	// more; a base learned from a packet beyond it is mapped to another.
+	MaxHosts = 32
+
+	// MaxLocalCandidates is how many local candidates are kept: bases times
+	// announced addresses or servers. More are left out.
+	MaxLocalCandidates = 64
+
+	// MaxSTUNServers is how many servers are asked; New refuses more.
+	MaxSTUNServers = 8
+
+	// MaxRemoteCandidates is how many remote candidates are kept. A signalled
+	// one beyond it is refused; a peer-reflexive one evicts the oldest
+	// peer-reflexive one that carries nothing, or is dropped.
+	MaxRemoteCandidates = 64
+
+	// MaxPairs is RFC 8445 §6.1.2.5's limit. Beyond it the pair of lowest
+	// priority which carries nothing makes room.
+	MaxPairs = 100
+
+	// MaxTransactions is how many requests wait for answers: one a pair and
+	// as many superseded ones, rounded up. Beyond it the oldest one which is
+	// superseded, else the check itself, is given up.
+	MaxTransactions = 256
+
+	// MaxEarly is how many paths are remembered which sent authenticated
+	// checks before the remote credentials were known. More are answered and
+	// forgotten.
+	MaxEarly = 16
+
+	// MaxQueue is how many messages wait for Transmit: a batch of 64 packets,
+	// each answered and followed by a check, twice. More are dropped and
+	// counted.
+	MaxQueue = 256
+
+	// MaxEvents is how many events wait for Event. More are merged with the
+	// last one of their kind if they tell a condition, else dropped and counted.
+	MaxEvents = 256
+
+	// MaxReplays is how many recent transaction ids of the peer are kept with
+	// their source, so that a captured check cannot be replayed from elsewhere:
+	// at one check every 2.5 s, 160 s.
+	MaxReplays = 64
+
+	// MaxCandidateLen is the longest candidate line parsed, and MaxExtensions
+	// how many of its extension attributes are kept; the rest are left out.
+	MaxCandidateLen = 1024
+	MaxExtensions   = 16
+
+	// Lengths of credentials in characters (RFC 8839 §5.4). Ours are shorter
+	// at most, so that USERNAME stays below 509 bytes (RFC 8489 §14.3).
+	minUfrag, minPwd = 4, 22
+	maxUfrag, maxPwd = 256, 256
+	maxLocalUfrag    = 128
+	maxPrefix        = 64
+	ufragRandom      = 8  // 48 bits, above RFC 8445 §5.3's 24
+	pwdRandom        = 24 // 144 bits, above RFC 8445 §5.3's 128
+	maxFoundation    = 32 // RFC 8839 §5.1
+	maxHostName      = 253
+	minTa            = 5 * time.Millisecond // RFC 8445 §14.2
+	lastWait         = 16                   // Rm of RFC 8489 §6.2.1, in RTOs
+	keepQueue        = 8                    // entries of an empty queue which are not freed
+	consentSends     = 3                    // of one consent request, see consent.go
+	minClaim         = 2 * time.Second      // of silence before an aggressive peer may go lower, see nominate.go
+	previousGrace    = 30 * time.Second     // RFC 7675 §5.1: as long as consent may last
+)
