@@ -1,0 +1,103 @@
+package dtls
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"time"
+)
+
+// Certificate is our identity: a chain, leaf first, and the leaf's key.
+// Immutable; any number of Conns may use one.
+type Certificate struct {
+	chain  [][]byte
+	signer crypto.Signer
+	kind   keyKind
+}
+
+// ErrCertificate: a certificate or key that cannot be used: give an ECDSA P-256
+// or P-384, Ed25519, or 2048 to 8192 bit RSA key and its certificate.
+var ErrCertificate = errors.New("dtls: unusable certificate or key")
+
+const (
+	certValidity = 30 * 24 * time.Hour
+	certBackdate = 24 * time.Hour // for peers whose clock is behind
+)
+
+// GenerateCertificate makes a self-signed ECDSA P-256 certificate for one call or
+// a few (RFC 8827 §6.5): random name, valid from a day before now to 30 days
+// after it.
+func GenerateCertificate(now time.Time) (*Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	var id [24]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	id[0] = id[0]&0x7f | 0x40 // a positive serial of fixed length (RFC 5280 §4.1.2.2)
+	template := x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(id[:16]),
+		Subject:      pkix.Name{CommonName: hex.EncodeToString(id[16:])},
+		NotBefore:    now.Add(-certBackdate),
+		NotAfter:     now.Add(certValidity),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return NewCertificate([][]byte{der}, key)
+}
+
+// NewCertificate takes a chain in DER form, leaf first, as crypto/tls.Certificate
+// holds it, and the leaf's key: ECDSA P-256 or P-384, Ed25519, or RSA. It refers
+// to chain and signer and does not change them. It fails with ErrCertificate.
+func NewCertificate(chain [][]byte, signer crypto.Signer) (*Certificate, error) {
+	if len(chain) == 0 || len(chain) > maxCertificates || signer == nil {
+		return nil, ErrCertificate
+	}
+	n := 3
+	for _, der := range chain {
+		n += 3 + len(der)
+	}
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil || n > maxMessage {
+		return nil, ErrCertificate
+	}
+	pub, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	kind := kindOf(leaf.PublicKey)
+	if !ok || kind == kindNone || !pub.Equal(signer.Public()) {
+		return nil, ErrCertificate
+	}
+	return &Certificate{chain: chain, signer: signer, kind: kind}, nil
+}
+
+// Chain returns the certificates in DER form, leaf first. Do not change them.
+func (c *Certificate) Chain() [][]byte { return c.chain }
+
+// Fingerprint digests the leaf; alg is "sha-256", "sha-384" or "sha-512", other
+// ones give ErrFingerprintSyntax.
+func (c *Certificate) Fingerprint(alg string) (Fingerprint, error) {
+	return FingerprintOf(alg, c.chain[0])
+}
+
+// peerLeaf parses a peer's leaf, whose key is all that matters: names, dates and
+// issuers of WebRTC certificates mean nothing (RFC 8827 §6.5, RFC 8122 §6.2).
+func peerLeaf(der []byte) (crypto.PublicKey, keyKind, error) {
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, kindNone, fatal(AlertBadCertificate, ErrPeerCertificate)
+	}
+	kind := kindOf(leaf.PublicKey)
+	if kind == kindNone {
+		return nil, kindNone, fatal(AlertUnsupportedCert, ErrPeerCertificate)
+	}
+	return leaf.PublicKey, kind, nil
+}

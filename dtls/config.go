@@ -1,0 +1,145 @@
+package dtls
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Role is the side of the handshake.
+type Role uint8
+
+// Client sends the first flight (setup:active), Server waits (setup:passive).
+const (
+	Client Role = iota
+	Server
+)
+
+// String returns "client" or "server".
+func (r Role) String() string {
+	if r == Server {
+		return "server"
+	}
+	return "client"
+}
+
+// Config says how to shake hands. Certificate is required, and a way to verify
+// the peer: RemoteFingerprints, AwaitFingerprints or VerifyPeer. Everything else
+// has a default. New copies it; the Certificate and functions are shared.
+type Config struct {
+	Role        Role
+	Certificate *Certificate
+
+	// RemoteFingerprints are those the peer signalled; its leaf certificate must
+	// match one of them, in both roles, before Connected (RFC 8827 §6.5).
+	RemoteFingerprints []Fingerprint
+	// AwaitFingerprints lets the handshake start before the fingerprints are
+	// known. Connected is withheld until SetRemoteFingerprints.
+	AwaitFingerprints bool
+	// VerifyPeer, if set, judges the peer's leaf certificate (DER), once; an
+	// error refuses it. It is asked in addition to the fingerprints, or instead
+	// of them when none are given nor awaited.
+	VerifyPeer func(leafDER []byte) error
+
+	// SRTPProfiles is our order of preference; nil means AEAD_AES_128_GCM,
+	// AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80. As server our order decides.
+	SRTPProfiles []SRTPProfile
+	// DisableSRTP neither offers nor answers use_srtp.
+	DisableSRTP bool
+
+	// MTU is the largest datagram Transmit emits, in bytes, 256 to 16384; 0 means
+	// DefaultMTU. Handshake messages are fragmented to it.
+	MTU int
+
+	// FlightInterval is the time until an unanswered flight is sent again; it
+	// doubles each time, up to 4 s. 0 means 250 ms.
+	//
+	// Deviates: RFC 6347 §4.2.4.1 says 1 s and up to 60 s. ICE has measured the
+	// path to be alive by then, and a call that takes a second longer to connect
+	// for each lost packet is a worse neighbour to its user than a few packets
+	// are to the network.
+	FlightInterval time.Duration
+	// HandshakeTimeout runs from Start to Connected, in both roles. 0 means 30 s.
+	HandshakeTimeout time.Duration
+
+	// HelloVerify makes a server demand a cookie before it does any work (RFC
+	// 6347 §4.2.1). ICE has verified the address already, so WebRTC leaves it off.
+	HelloVerify bool
+	// CookieSecret keys the cookies, and CookieContext (the peer's address, say)
+	// is bound into them, so that a cookie issued by one Conn is good at another.
+	// Without a secret a Conn makes its own.
+	CookieSecret, CookieContext []byte
+
+	// AllowLegacyMasterSecret accepts peers without extended_master_secret (RFC
+	// 7627). Off, such a handshake is refused, as §5.4 advises for users of
+	// exporters, which SRTP is; every browser and every other WebRTC stack has it.
+	AllowLegacyMasterSecret bool
+
+	// Rand is the source of randoms and signatures; nil means crypto/rand.Reader.
+	// The standard library may draw private keys from its own source instead.
+	Rand io.Reader
+
+	// KeyLog, if set, is told secrets in the terms of the NSS key log format:
+	// label "CLIENT_RANDOM", the client's random, the master secret. Whoever
+	// holds them reads the traffic.
+	KeyLog func(label string, clientRandom, secret []byte)
+}
+
+// ErrConfig: New was given something it cannot work with; the message says what.
+var ErrConfig = errors.New("dtls: unusable configuration")
+
+// withDefaults checks a Config and fills it in.
+func (c Config) withDefaults() (Config, error) {
+	bad := func(what string) (Config, error) { return Config{}, fmt.Errorf("%w: %s", ErrConfig, what) }
+	if c.Role > Server {
+		return bad("Role is neither Client nor Server")
+	}
+	if c.Certificate == nil || c.Certificate.signer == nil {
+		return bad("Certificate is missing; make one with GenerateCertificate")
+	}
+	if len(c.RemoteFingerprints) == 0 && !c.AwaitFingerprints && c.VerifyPeer == nil {
+		return bad("set RemoteFingerprints, AwaitFingerprints or VerifyPeer")
+	}
+	for _, f := range c.RemoteFingerprints {
+		if n := fingerprintLen(f.Algorithm); n == 0 || n != len(f.Value) {
+			return bad("a fingerprint is not of sha-256, sha-384 or sha-512")
+		}
+	}
+	if c.SRTPProfiles == nil {
+		c.SRTPProfiles = defaultProfiles[:]
+	}
+	if c.DisableSRTP {
+		c.SRTPProfiles = nil
+	}
+	for _, p := range c.SRTPProfiles {
+		if p.KeyLen() == 0 {
+			return bad("unknown SRTP profile")
+		}
+	}
+	if c.MTU == 0 {
+		c.MTU = DefaultMTU
+	}
+	if c.MTU < minMTU || c.MTU > maxMTU {
+		return bad("MTU is not within 256 to 16384")
+	}
+	if c.FlightInterval < 0 || c.HandshakeTimeout < 0 {
+		return bad("a duration is negative")
+	}
+	if c.FlightInterval == 0 {
+		c.FlightInterval = defaultFlightInterval
+	}
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = defaultHandshakeTimeout
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	c.SRTPProfiles = slices.Clone(c.SRTPProfiles)
+	c.RemoteFingerprints = slices.Clone(c.RemoteFingerprints)
+	c.CookieSecret = slices.Clone(c.CookieSecret)
+	c.CookieContext = slices.Clone(c.CookieContext)
+	return c, nil
+}

@@ -1,0 +1,336 @@
+package dtls
+
+import (
+	"slices"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// phase is how far a Conn is.
+type phase uint8
+
+const (
+	phaseNew       phase = iota // before Start
+	phaseHandshake              // shaking hands
+	phaseVerify                 // hands are shaken, the fingerprints are not known yet
+	phaseConnected
+	phaseClosed
+)
+
+// Conn is the handshake machine of one association. It does no I/O and reads no
+// clock: see the package documentation for how it is driven. It belongs to one
+// goroutine (ctl lane).
+type Conn struct {
+	cfg   Config
+	phase phase
+	hs    *handshake12 // nil once connected
+	state ConnectionState
+	sess  session12
+
+	in    reassembler
+	early earlyQueue
+
+	out      flight
+	seq0     uint64 // next record sequence number of epoch 0
+	verify   []byte // a HelloVerifyRequest to send, as a whole datagram
+	alerts   []outAlert
+	sealing  bool // our writes are in epoch 1
+	records  *Records
+	handed   bool // records belongs to the data lane
+	verified bool // the peer's certificate has passed every check
+	asked    bool // VerifyPeer has agreed
+
+	deadline mono.Time // of the handshake
+	graceEnd mono.Time // when a plaintext alert is believed
+	grace    AlertError
+	lingerTo mono.Time // server: until when flight 6 is repeated
+	warnedAt mono.Time
+
+	events []Event
+	stats  Stats
+}
+
+// Stats counts what HandlePacket and HandleRecord dropped.
+type Stats struct {
+	Malformed   uint64 // datagrams with a record or fragment that does not parse
+	Epoch       uint64 // plaintext where only sealed records are accepted
+	Unexpected  uint64 // repeated or useless messages
+	Bounded     uint64 // dropped because a bound of limits.go was reached
+	Resent      uint64 // flights sent again
+	PlainAlerts uint64 // plaintext alerts, believed or not
+}
+
+// ConnectionState describes the association. Until Connected the certificates
+// are those the peer claims and nothing more.
+type ConnectionState struct {
+	Version              uint16 // 0xfefd, DTLS 1.2
+	CipherSuite          uint16
+	Group                Group
+	SignatureScheme      SignatureScheme // of the server's key exchange
+	SRTPProfile          SRTPProfile     // 0: none
+	ExtendedMasterSecret bool
+	PeerCertificates     [][]byte // DER, leaf first
+}
+
+// session12 is what outlives the handshake: the secret and what exports need.
+type session12 struct {
+	suite                      *suite12
+	master                     [masterLen]byte
+	clientRandom, serverRandom [randomLen]byte
+}
+
+// New makes a Conn. It fails with an error that wraps ErrConfig.
+func New(cfg Config) (*Conn, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{cfg: cfg, hs: &handshake12{}}, nil
+}
+
+// Start begins the handshake and its timeout: a client sends its first flight, a
+// server waits. A second call does nothing.
+func (c *Conn) Start(now mono.Time) {
+	if c.phase != phaseNew {
+		return
+	}
+	c.phase = phaseHandshake
+	c.deadline = now.Add(c.cfg.HandshakeTimeout)
+	if c.cfg.Role == Client {
+		c.settle(c.startClient12(now))
+	}
+}
+
+// HandlePacket takes one datagram, which may hold several records. After
+// hand-over its sealed records belong to Records.Open, and only datagrams that
+// begin with a record of epoch 0 come here. The error, if any, is a reason for a
+// drop, or ErrClosed; the end of the association is a Closed event.
+func (c *Conn) HandlePacket(now mono.Time, b []byte) error {
+	if c.phase == phaseNew {
+		return ErrUnexpected
+	}
+	var first error
+	for len(b) > 0 && c.phase != phaseClosed {
+		rec, rest, ok := SplitRecord(b)
+		if !ok {
+			return firstOf(first, c.drop(ErrRecord))
+		}
+		b = rest
+		if err := c.handleRecord(now, rec); err != nil {
+			first = firstOf(first, c.drop(err))
+		}
+	}
+	if c.phase == phaseClosed {
+		return ErrClosed
+	}
+	return first
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// drop books the reason of a drop and returns it.
+func (c *Conn) drop(err error) error {
+	switch err {
+	case ErrRecord, ErrMessage:
+		c.stats.Malformed++
+	case ErrEpoch:
+		c.stats.Epoch++
+	case ErrUnexpected:
+		c.stats.Unexpected++
+	case ErrBuffered:
+		c.stats.Bounded++
+	}
+	return err
+}
+
+// handleRecord takes one record of any epoch.
+func (c *Conn) handleRecord(now mono.Time, rec []byte) error {
+	switch Epoch(rec) {
+	case 0:
+		if !plainVersion(rec) {
+			return ErrRecord
+		}
+		return c.handlePlain(now, rec)
+	case 1:
+		if c.handed {
+			return ErrHandedOver
+		}
+		if c.records == nil {
+			c.early.sealed = true
+			return c.early.keep(rec)
+		}
+		return c.handleSealed(now, rec)
+	}
+	return ErrEpoch
+}
+
+// handlePlain takes a record of epoch 0, which anybody can have sent.
+func (c *Conn) handlePlain(now mono.Time, rec []byte) error {
+	payload := rec[headerLen:]
+	switch rec[0] {
+	case ContentHandshake:
+		if c.phase != phaseHandshake {
+			return c.peerRepeats(now, payload)
+		}
+		return c.handleFragments(now, 0, sequence(rec), payload)
+	case ContentChangeCipherSpec:
+		// The epoch of each record says what this message would say, and that
+		// even if it is lost (RFC 6347 §4.1).
+		return nil
+	case ContentAlert:
+		return c.plainAlert(now, payload)
+	}
+	return ErrEpoch // never application data in the clear
+}
+
+// handleSealed opens a record of epoch 1 while Conn owns the record layer.
+func (c *Conn) handleSealed(now mono.Time, rec []byte) error {
+	plain := make([]byte, len(rec))
+	n, typ, err := c.records.Open(plain, rec)
+	if err != nil {
+		return err
+	}
+	if typ == ContentApplicationData {
+		if n == 0 {
+			return nil
+		}
+		return c.early.keep(plain[:n])
+	}
+	return c.handleOpened(now, typ, plain[:n])
+}
+
+// handleOpened takes the plaintext of a handshake or alert record of epoch 1.
+func (c *Conn) handleOpened(now mono.Time, contentType uint8, plain []byte) error {
+	switch contentType {
+	case ContentAlert:
+		return c.sealedAlert(plain)
+	case ContentHandshake:
+		if c.phase != phaseHandshake {
+			return c.lateHandshake(now, plain)
+		}
+		return c.handleFragments(now, 1, 0, plain)
+	}
+	return ErrUnexpected
+}
+
+// HandleTimeout does what is due. It may be called early or late.
+func (c *Conn) HandleTimeout(now mono.Time) {
+	if c.phase != phaseHandshake && c.phase != phaseVerify {
+		return
+	}
+	if c.graceEnd != 0 && !now.Before(c.graceEnd) {
+		e := c.grace
+		c.closed(&e)
+		return
+	}
+	if !now.Before(c.deadline) {
+		if c.sealing { // the peer may believe itself connected
+			c.alert(alertWarning, AlertCloseNotify)
+		}
+		c.closed(ErrTimeout)
+		return
+	}
+	if c.out.expire(now) {
+		c.stats.Resent++
+	}
+}
+
+// Timeout returns when HandleTimeout is due, 0 for never.
+func (c *Conn) Timeout() mono.Time {
+	if c.phase != phaseHandshake && c.phase != phaseVerify {
+		return 0
+	}
+	return mono.Earliest(c.deadline, mono.Earliest(c.graceEnd, c.out.resendAt))
+}
+
+// Event returns the next event: Connected at most once, then Closed once.
+func (c *Conn) Event() (Event, bool) {
+	if len(c.events) == 0 {
+		return nil, false
+	}
+	e := c.events[0]
+	c.events = c.events[1:]
+	return e, true
+}
+
+// Event is Connected or Closed.
+type Event interface{ event() }
+
+// Connected: the handshake is done and the peer's certificate verified. Records,
+// SRTPKeys and ExportKeyingMaterial are available.
+type Connected struct{}
+
+// Closed: the association has ended; what Transmit still has should be sent. Err
+// is ErrCloseNotify, ErrClosed, ErrTimeout, or an *AlertError.
+type Closed struct{ Err error }
+
+func (Connected) event() {}
+func (Closed) event()    {}
+
+// State describes the association, as far as it is known.
+func (c *Conn) State() ConnectionState {
+	s := c.state
+	s.PeerCertificates = slices.Clone(s.PeerCertificates)
+	return s
+}
+
+// Stats returns the counters so far.
+func (c *Conn) Stats() Stats { return c.stats }
+
+// SetRemoteFingerprints sets the fingerprints the peer signalled, at any time; an
+// empty list changes nothing. A peer that matches none of them is refused, or
+// dropped if it was connected, with bad_certificate: a new fingerprint means a
+// new association (RFC 8827 §5.1.4). Drain Transmit and Event afterwards.
+func (c *Conn) SetRemoteFingerprints(fs []Fingerprint) {
+	if len(fs) == 0 || c.phase == phaseClosed {
+		return
+	}
+	c.cfg.RemoteFingerprints = slices.Clone(fs)
+	c.verified = false
+	switch {
+	case c.phase == phaseVerify:
+		c.settle(c.connect())
+	case len(c.state.PeerCertificates) > 0:
+		c.settle(c.checkPeer())
+	}
+}
+
+// Close ends the association: close_notify is sent, once, and Closed follows
+// with ErrClosed. It waits for nothing.
+func (c *Conn) Close(now mono.Time) {
+	if c.phase == phaseClosed {
+		return
+	}
+	if c.phase != phaseNew {
+		c.alert(alertWarning, AlertCloseNotify)
+	}
+	c.closed(ErrClosed)
+}
+
+// settle ends the association if err, from a handshake function, says so.
+func (c *Conn) settle(err error) {
+	if e, ok := err.(*AlertError); ok {
+		c.alert(alertFatal, e.Alert)
+		c.closed(e)
+	}
+}
+
+// closed ends the association. Alerts which are queued may still be sent.
+func (c *Conn) closed(err error) {
+	if c.phase == phaseClosed {
+		return
+	}
+	c.phase = phaseClosed
+	c.events = append(c.events, Closed{err})
+	c.hs = nil
+	clear(c.sess.master[:])
+	c.out.stop()
+	c.verify = nil
+	c.in.restart(0)
+	c.early = earlyQueue{}
+}

@@ -1,0 +1,26 @@
+package dtls
+
+import "slices"
+
+// reservedLabels are those the protocol uses itself (RFC 5705 §4).
+var reservedLabels = [...]string{labelMaster, labelEMS, labelKeys, labelClient, labelServer}
+
+// ExportKeyingMaterial derives n bytes, 1 to 4096, from the session (RFC 5705
+// §4); both sides get the same. A nil context is not the same as an empty one. It
+// fails with ErrNotConnected before Connected and after the end, and ErrExport.
+func (c *Conn) ExportKeyingMaterial(label string, context []byte, n int) ([]byte, error) {
+	if c.phase != phaseConnected {
+		return nil, ErrNotConnected
+	}
+	if n < 1 || n > maxExport || len(context) > 0xffff || slices.Contains(reservedLabels[:], label) {
+		return nil, ErrExport
+	}
+	seed := append([]byte(nil), c.sess.clientRandom[:]...)
+	seed = append(seed, c.sess.serverRandom[:]...)
+	if context != nil {
+		seed = appendVec16(seed, context)
+	}
+	out := make([]byte, n)
+	prf12(c.sess.suite.hash, out, c.sess.master[:], label, seed)
+	return out, nil
+}

@@ -1,0 +1,118 @@
+package dtls
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/hmac"
+	"io"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// state12 is the message a handshake of DTLS 1.2 waits for.
+type state12 uint8
+
+const (
+	stateClientHello state12 = iota // server
+	stateServerHello                // client, or HelloVerifyRequest
+	stateCertificate
+	stateServerKeyExchange
+	stateCertificateRequest // or ServerHelloDone
+	stateServerHelloDone
+	stateClientKeyExchange
+	stateCertificateVerify
+	stateFinished
+)
+
+// handshake12 is what a handshake needs until it is done.
+type handshake12 struct {
+	state      state12
+	seq        uint16 // message_seq of our next message
+	transcript []byte // every message so far, as the hashes want them
+	share      *ecdh.PrivateKey
+	peerShare  []byte // client: the server's public value
+	peerKey    crypto.PublicKey
+	peerKind   keyKind
+	ems        bool
+
+	hello     clientHello // client: what we offered
+	verifies  int         // HelloVerifyRequests obeyed
+	requested bool        // client: the server wants our certificate
+	scheme    *scheme     // client: for our CertificateVerify
+}
+
+// say frames a message of ours and adds it to the transcript.
+func (h *handshake12) say(typ uint8, body []byte) outMessage {
+	m := newMessage(typ, h.seq, body)
+	h.seq++
+	h.hear(m)
+	return handshakeOut(m)
+}
+
+// hear adds a message to the transcript.
+func (h *handshake12) hear(m message) { h.transcript = append(h.transcript, m.raw...) }
+
+// handleMessage12 takes the expected message, whole. The error ends the handshake.
+func (c *Conn) handleMessage12(now mono.Time, m message) error {
+	if c.cfg.Role == Client {
+		return c.clientMessage12(now, m)
+	}
+	return c.serverMessage12(now, m)
+}
+
+// unexpected ends a handshake whose messages come in an impossible order.
+func unexpected() error { return fatal(AlertUnexpectedMessage, ErrUnexpected) }
+
+func malformed() error { return fatal(AlertDecodeError, ErrMessage) }
+
+// random fills b.
+func (c *Conn) random(b []byte) error {
+	if _, err := io.ReadFull(c.cfg.Rand, b); err != nil {
+		return fatal(AlertInternalError, ErrInternal)
+	}
+	return nil
+}
+
+// deriveKeys12 turns the shared secret into the master secret and the record
+// layer. The transcript ends with ClientKeyExchange (RFC 7627 §3).
+func (c *Conn) deriveKeys12(secret []byte) error {
+	s, h := &c.sess, c.hs
+	if h.ems {
+		prf12(s.suite.hash, s.master[:], secret, labelEMS, s.suite.hashOf(h.transcript))
+	} else {
+		prf12(s.suite.hash, s.master[:], secret, labelMaster, s.clientRandom[:], s.serverRandom[:])
+	}
+	clear(secret)
+	h.share = nil
+	records, err := s.suite.keys12(c.cfg.Role, s.master[:], s.clientRandom[:], s.serverRandom[:])
+	if err != nil {
+		return fatal(AlertInternalError, ErrInternal)
+	}
+	c.records = records
+	if c.cfg.KeyLog != nil {
+		random, master := s.clientRandom, s.master
+		c.cfg.KeyLog("CLIENT_RANDOM", random[:], master[:])
+	}
+	return nil
+}
+
+// lastWords12 is ChangeCipherSpec and Finished; our writes are sealed from then on.
+func (c *Conn) lastWords12(label string) []outMessage {
+	verify := c.sess.suite.finished12(c.sess.master[:], label, c.hs.transcript)
+	finished := c.hs.say(typeFinished, verify)
+	finished.sealed = true
+	c.sealing = true
+	return []outMessage{{contentType: ContentChangeCipherSpec, raw: []byte{1}}, finished}
+}
+
+// checkFinished12 verifies the peer's Finished against the transcript before it.
+func (c *Conn) checkFinished12(label string, m message) error {
+	if len(m.body()) != verifyLen {
+		return malformed()
+	}
+	if !hmac.Equal(m.body(), c.sess.suite.finished12(c.sess.master[:], label, c.hs.transcript)) {
+		return fatal(AlertDecryptError, ErrFinished)
+	}
+	c.hs.hear(m)
+	return nil
+}

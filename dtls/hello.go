@@ -1,0 +1,253 @@
+package dtls
+
+import "encoding/binary"
+
+// Extension numbers (IANA registry "TLS ExtensionType Values").
+const (
+	extSupportedGroups      uint16 = 10
+	extPointFormats         uint16 = 11
+	extSignatureAlgorithms  uint16 = 13
+	extUseSRTP              uint16 = 14
+	extExtendedMasterSecret uint16 = 23
+	extSupportedVersions    uint16 = 43
+	extRenegotiationInfo    uint16 = 0xff01
+)
+
+// clientHello is RFC 5246 §7.4.1.2 with the cookie of RFC 6347 §4.2.1. Nil means
+// that an extension is absent. Slices of a parsed hello alias the message.
+type clientHello struct {
+	version      uint16
+	random       [randomLen]byte
+	sessionID    []byte // at most 32 bytes
+	cookie       []byte // at most 255 bytes
+	suites       []uint16
+	compressions []byte
+
+	versions []uint16
+	groups   []Group
+	points   []byte
+	schemes  []SignatureScheme
+	profiles []SRTPProfile
+	mki      []byte
+	ems      bool
+	reneg    []byte // contents of renegotiation_info, empty but not nil for an initial handshake
+}
+
+// serverHello is RFC 5246 §7.4.1.3.
+type serverHello struct {
+	version     uint16
+	random      [randomLen]byte
+	sessionID   []byte
+	suite       uint16
+	compression uint8
+
+	points  []byte
+	profile SRTPProfile // 0: none
+	mki     []byte
+	ems     bool
+	reneg   []byte
+	foreign bool // an extension we never offer was there
+}
+
+func parseClientHello(b []byte) (h clientHello, ok bool) {
+	r := reader{b: b}
+	h.version = r.u16()
+	copy(h.random[:], r.bytes(randomLen))
+	h.sessionID = r.vec8()
+	h.cookie = r.vec8()
+	suites := r.vec16()
+	h.compressions = r.vec8()
+	if r.bad || len(h.sessionID) > 32 || len(h.compressions) == 0 {
+		return clientHello{}, false
+	}
+	if h.suites, ok = list16[uint16](suites); !ok {
+		return clientHello{}, false
+	}
+	if !eachExtension(&r, h.extension) {
+		return clientHello{}, false
+	}
+	return h, true
+}
+
+// extension takes one extension of a ClientHello in. Unknown ones, GREASE among
+// them (RFC 8701), are ignored.
+func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
+	switch typ {
+	case extSupportedVersions: // RFC 8446 §4.2.1
+		h.versions, ok = list16[uint16](e.vec8())
+	case extSupportedGroups:
+		h.groups, ok = list16[Group](e.vec16())
+	case extPointFormats:
+		h.points = e.vec8()
+		ok = len(h.points) > 0
+	case extSignatureAlgorithms:
+		h.schemes, ok = list16[SignatureScheme](e.vec16())
+	case extUseSRTP:
+		h.profiles, ok = list16[SRTPProfile](e.vec16())
+		h.mki = e.vec8()
+	case extExtendedMasterSecret:
+		h.ems, ok = true, true
+	case extRenegotiationInfo:
+		h.reneg = e.vec8()
+		ok = h.reneg != nil
+	default:
+		e.b, ok = nil, true
+	}
+	return ok
+}
+
+func parseServerHello(b []byte) (h serverHello, ok bool) {
+	r := reader{b: b}
+	h.version = r.u16()
+	copy(h.random[:], r.bytes(randomLen))
+	h.sessionID = r.vec8()
+	h.suite = r.u16()
+	h.compression = r.u8()
+	if r.bad || len(h.sessionID) > 32 || !eachExtension(&r, h.extension) {
+		return serverHello{}, false
+	}
+	return h, true
+}
+
+func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
+	switch typ {
+	case extPointFormats:
+		h.points = e.vec8()
+		ok = len(h.points) > 0
+	case extUseSRTP: // RFC 5764 §4.1.1: exactly one profile
+		var list []SRTPProfile
+		list, ok = list16[SRTPProfile](e.vec16())
+		h.mki = e.vec8()
+		if ok = ok && len(list) == 1; ok {
+			h.profile = list[0]
+		}
+	case extExtendedMasterSecret:
+		h.ems, ok = true, true
+	case extRenegotiationInfo:
+		h.reneg = e.vec8()
+		ok = h.reneg != nil
+	default:
+		h.foreign = true
+		e.b, ok = nil, true
+	}
+	return ok
+}
+
+// eachExtension parses the extensions which end a hello; there may be none. No
+// known extension may come twice (RFC 5246 §7.4.1.4).
+func eachExtension(r *reader, f func(typ uint16, e *reader) bool) bool {
+	if r.done() {
+		return true
+	}
+	list := reader{b: r.vec16()}
+	if !r.done() {
+		return false
+	}
+	var seen [maxExtensions]uint16
+	for n := 0; len(list.b) > 0; n++ {
+		if n == maxExtensions {
+			return false
+		}
+		typ := list.u16()
+		e := reader{b: list.vec16()}
+		if list.bad {
+			return false
+		}
+		for _, s := range seen[:n] {
+			if s == typ {
+				return false
+			}
+		}
+		seen[n] = typ
+		if !f(typ, &e) || !e.done() {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *clientHello) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, h.version)
+	b = append(b, h.random[:]...)
+	b = appendVec8(b, h.sessionID)
+	b = appendVec8(b, h.cookie)
+	b = appendList16(b, h.suites)
+	b = appendVec8(b, h.compressions)
+	b, all := open16(b)
+	if h.versions != nil {
+		b = append(binary.BigEndian.AppendUint16(b, extSupportedVersions), 0, byte(1+2*len(h.versions)), byte(2*len(h.versions)))
+		for _, v := range h.versions {
+			b = binary.BigEndian.AppendUint16(b, v)
+		}
+	}
+	if h.groups != nil {
+		b = appendExt16(b, extSupportedGroups, h.groups)
+	}
+	if h.schemes != nil {
+		b = appendExt16(b, extSignatureAlgorithms, h.schemes)
+	}
+	if h.profiles != nil {
+		b = appendSRTP(b, h.profiles, h.mki)
+	}
+	b = appendCommon(b, h.points, h.ems, h.reneg)
+	return close16(b, all)
+}
+
+func (h *serverHello) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, h.version)
+	b = append(b, h.random[:]...)
+	b = appendVec8(b, h.sessionID)
+	b = binary.BigEndian.AppendUint16(b, h.suite)
+	b = append(b, h.compression)
+	b, all := open16(b)
+	if h.profile != 0 {
+		b = appendSRTP(b, []SRTPProfile{h.profile}, h.mki)
+	}
+	b = appendCommon(b, h.points, h.ems, h.reneg)
+	return close16(b, all)
+}
+
+// appendCommon appends the extensions which both hellos may carry.
+func appendCommon(b, points []byte, ems bool, reneg []byte) []byte {
+	if points != nil {
+		b = binary.BigEndian.AppendUint16(b, extPointFormats)
+		b = appendVec16(b, appendVec8(nil, points))
+	}
+	if ems {
+		b = binary.BigEndian.AppendUint16(b, extExtendedMasterSecret)
+		b = appendVec16(b, nil)
+	}
+	if reneg != nil {
+		b = binary.BigEndian.AppendUint16(b, extRenegotiationInfo)
+		b = appendVec16(b, appendVec8(nil, reneg))
+	}
+	return b
+}
+
+func appendExt16[T ~uint16](b []byte, typ uint16, list []T) []byte {
+	b, at := open16(binary.BigEndian.AppendUint16(b, typ))
+	return close16(appendList16(b, list), at)
+}
+
+// appendSRTP appends use_srtp (RFC 5764 §4.1.1).
+func appendSRTP(b []byte, profiles []SRTPProfile, mki []byte) []byte {
+	b, at := open16(binary.BigEndian.AppendUint16(b, extUseSRTP))
+	return close16(appendVec8(appendList16(b, profiles), mki), at)
+}
+
+// helloVerify is RFC 6347 §4.2.1.
+type helloVerify struct {
+	version uint16
+	cookie  []byte
+}
+
+func parseHelloVerify(b []byte) (h helloVerify, ok bool) {
+	r := reader{b: b}
+	h.version = r.u16()
+	h.cookie = r.vec8()
+	return h, r.done()
+}
+
+func (h *helloVerify) append(b []byte) []byte {
+	return appendVec8(binary.BigEndian.AppendUint16(b, h.version), h.cookie)
+}

@@ -1,0 +1,110 @@
+package dtls
+
+import "math/bits"
+
+// reassembler puts handshake messages together from fragments which arrive in
+// any order, repeatedly, and overlapping (RFC 6347 §4.2.3), and yields them in
+// the order of message_seq. Its memory is bounded by maxReassembly.
+type reassembler struct {
+	next  uint16                    // message_seq expected next
+	slots [reassemblyWindow]partial // slots[i] is message next+i
+	bytes int                       // sum of the sizes of slots
+}
+
+// partial is a message in the making.
+type partial struct {
+	typ     uint8
+	epoch   uint16
+	raw     []byte   // header and body; nil: nothing has come yet
+	have    []uint64 // a bit for each byte of the body
+	missing int
+}
+
+func (p *partial) size() int { return len(p.raw) + 8*len(p.have) }
+
+// add takes a fragment in. It returns ErrUnexpected for a message before the
+// expected one, and ErrBuffered when a bound refuses it.
+func (a *reassembler) add(epoch uint16, f fragment) error {
+	i := int(f.seq) - int(a.next)
+	if i < 0 {
+		return ErrUnexpected
+	}
+	if i >= reassemblyWindow || f.length > maxMessage {
+		return ErrBuffered
+	}
+	p := &a.slots[i]
+	if p.raw != nil && (p.typ != f.typ || p.epoch != epoch || len(p.raw) != messageHeaderLen+f.length) {
+		// One of the two is forged. Fragments of epoch 0 cannot displace what
+		// was authenticated; among equals the newer wins, because only that
+		// heals when the peer retransmits.
+		if epoch < p.epoch {
+			return ErrUnexpected
+		}
+		a.drop(i)
+	}
+	if p.raw == nil && !a.start(i, epoch, f) {
+		return ErrBuffered
+	}
+	copy(p.raw[messageHeaderLen+f.offset:], f.body)
+	p.mark(f.offset, len(f.body))
+	return nil
+}
+
+// start opens slot i, at the expense of messages further ahead if need be.
+func (a *reassembler) start(i int, epoch uint16, f fragment) bool {
+	words := (f.length + 63) / 64
+	need := messageHeaderLen + f.length + 8*words
+	for k := reassemblyWindow - 1; k > i && a.bytes+need > maxReassembly; k-- {
+		a.drop(k)
+	}
+	if a.bytes+need > maxReassembly {
+		return false
+	}
+	raw := make([]byte, messageHeaderLen+f.length)
+	appendFragment(raw[:0], fragment{typ: f.typ, seq: f.seq, length: f.length})
+	copy(raw[9:], raw[1:4]) // fragment_length = length
+	a.slots[i] = partial{
+		typ: f.typ, epoch: epoch, missing: f.length, raw: raw, have: make([]uint64, words),
+	}
+	a.bytes += need
+	return true
+}
+
+// mark sets the bits of n bytes from at on.
+func (p *partial) mark(at, n int) {
+	for n > 0 {
+		w, off := at/64, at%64
+		k := min(64-off, n)
+		mask := ^uint64(0) >> (64 - k) << off
+		p.missing -= bits.OnesCount64(mask &^ p.have[w])
+		p.have[w] |= mask
+		at, n = at+k, n-k
+	}
+}
+
+// drop forgets slot i.
+func (a *reassembler) drop(i int) {
+	a.bytes -= a.slots[i].size()
+	a.slots[i] = partial{}
+}
+
+// peek returns message next+i when it is whole.
+func (a *reassembler) peek(i int) (message, bool) {
+	p := &a.slots[i]
+	if p.raw == nil || p.missing > 0 {
+		return message{}, false
+	}
+	return message{typ: p.typ, seq: a.next + uint16(i), raw: p.raw}, true
+}
+
+// pop removes the expected message, which peek(0) has returned, and turns to the
+// one behind it.
+func (a *reassembler) pop() {
+	a.bytes -= a.slots[0].size()
+	copy(a.slots[:], a.slots[1:])
+	a.slots[reassemblyWindow-1] = partial{}
+	a.next++
+}
+
+// restart forgets everything and expects message next.
+func (a *reassembler) restart(next uint16) { *a = reassembler{next: next} }

@@ -1,0 +1,65 @@
+package dtls
+
+import "encoding/binary"
+
+// Content types (RFC 5246 §6.2.1).
+const (
+	ContentChangeCipherSpec uint8 = 20
+	ContentAlert            uint8 = 21
+	ContentHandshake        uint8 = 22
+	ContentApplicationData  uint8 = 23
+)
+
+// Protocol versions on the wire.
+const (
+	VersionDTLS10 uint16 = 0xfeff
+	VersionDTLS12 uint16 = 0xfefd
+	VersionDTLS13 uint16 = 0xfefc
+)
+
+// headerLen is the length of a record header (RFC 6347 §4.1): type 1, version
+// 2, epoch 2, sequence number 6, length 2.
+const headerLen = 13
+
+// maxPayload is the longest payload of a record (RFC 6347 §4.1, RFC 5246
+// §6.2.3): what a cipher may add to 2^14 bytes.
+const maxPayload = maxFragment + 2048
+
+// SplitRecord cuts the first record, header included, off a datagram. ok is
+// false when the datagram does not start with a whole record; the rest of it is
+// then useless. It checks lengths and nothing else, and allocates nothing.
+func SplitRecord(datagram []byte) (rec, rest []byte, ok bool) {
+	if len(datagram) < headerLen {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(datagram[11:]))
+	if n > maxPayload || len(datagram)-headerLen < n {
+		return nil, nil, false
+	}
+	n += headerLen
+	return datagram[:n:n], datagram[n:], true
+}
+
+// Epoch returns the epoch of a record cut by SplitRecord: 0 goes to
+// Conn.HandlePacket, 1 to Records.Open.
+func Epoch(rec []byte) uint16 { return binary.BigEndian.Uint16(rec[3:]) }
+
+// sequence returns the 48-bit sequence number of a record.
+func sequence(rec []byte) uint64 {
+	return binary.BigEndian.Uint64(rec[3:]) & maxSequence
+}
+
+// putHeader writes a record header of DTLS 1.2 to b[:13].
+func putHeader(b []byte, contentType uint8, epochSeq uint64, length int) {
+	b[0] = contentType
+	binary.BigEndian.PutUint16(b[1:], VersionDTLS12)
+	binary.BigEndian.PutUint64(b[3:], epochSeq)
+	binary.BigEndian.PutUint16(b[11:], uint16(length))
+}
+
+// plainVersion tells whether a plaintext record's version is acceptable. A
+// HelloVerifyRequest, and a first ClientHello, may say 1.0 (RFC 6347 §4.2.1).
+func plainVersion(rec []byte) bool {
+	v := binary.BigEndian.Uint16(rec[1:])
+	return v == VersionDTLS12 || v == VersionDTLS10
+}

@@ -1,0 +1,180 @@
+package dtls
+
+import (
+	"slices"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// handleHellos12 looks for a whole ClientHello. Until one is accepted the server
+// keeps no state but fragments, takes hellos of any round of cookies, and drops
+// those which do not parse: anybody can have sent them.
+func (c *Conn) handleHellos12(now mono.Time, recordSeq uint64) error {
+	rounds := 1
+	if c.cfg.HelloVerify {
+		rounds += maxHelloVerify
+	}
+	for i := 0; i < rounds; i++ {
+		m, ok := c.in.peek(i)
+		if !ok {
+			continue
+		}
+		c.in.drop(i)
+		if m.typ != typeClientHello {
+			return ErrUnexpected
+		}
+		ch, ok := parseClientHello(m.body())
+		if !ok {
+			return ErrMessage
+		}
+		if c.cfg.HelloVerify && !c.cookieValid(&ch) {
+			return c.sendHelloVerify(m.seq, recordSeq, &ch)
+		}
+		if c.cfg.HelloVerify {
+			// RFC 6347 §4.2.1: our record numbers go on from the client's, our
+			// message numbers from its message_seq.
+			c.seq0 = max(c.seq0, recordSeq)
+		}
+		c.hs.seq = m.seq
+		c.in.restart(m.seq + 1)
+		c.hs.hear(m)
+		c.graceEnd = 0
+		c.settle(c.onClientHello12(now, &ch))
+		return nil
+	}
+	return nil
+}
+
+// onClientHello12 negotiates and sends flight 4.
+func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
+	h, s := c.hs, &c.sess
+	if err := c.acceptHello12(ch); err != nil {
+		return err
+	}
+	key := c.cfg.Certificate
+	s.suite = suiteFor(key.kind, ch.suites)
+	group := GroupP256 // RFC 8422 §4: without the extension the choice is ours
+	if ch.groups != nil {
+		group = groupFor(ch.groups)
+	}
+	sig := schemeFor(key.signer.Public(), ch.schemes)
+	if s.suite == nil || group == 0 || sig == nil {
+		return fatal(AlertHandshakeFailure, ErrNegotiation)
+	}
+	s.clientRandom = ch.random
+	// A server which knows no higher version writes no downgrade sentinel (RFC
+	// 8446 §4.1.3) into its random.
+	if err := c.random(s.serverRandom[:]); err != nil {
+		return err
+	}
+	h.ems = ch.ems
+	c.state = ConnectionState{
+		Version: VersionDTLS12, CipherSuite: s.suite.id, Group: group, SignatureScheme: sig.id,
+		SRTPProfile: profileFor(c.cfg.SRTPProfiles, ch.profiles), ExtendedMasterSecret: ch.ems,
+	}
+	sh := serverHello{
+		version: VersionDTLS12, random: s.serverRandom, suite: s.suite.id,
+		profile: c.state.SRTPProfile, ems: ch.ems,
+	}
+	if ch.points != nil {
+		sh.points = []byte{0}
+	}
+	if ch.reneg != nil || slices.Contains(ch.suites, scsvRenegotiation) {
+		sh.reneg = []byte{}
+	}
+	return c.flight4(now, &sh, sig)
+}
+
+// acceptHello12 checks what is not a matter of preference.
+func (c *Conn) acceptHello12(ch *clientHello) error {
+	// RFC 8446 §4.2.1: supported_versions, where present, is all that counts.
+	// Versions of DTLS count downwards.
+	if ch.versions != nil && !slices.Contains(ch.versions, VersionDTLS12) ||
+		ch.versions == nil && (ch.version>>8 != 0xfe || ch.version > VersionDTLS12) {
+		return fatal(AlertProtocolVersion, ErrVersion)
+	}
+	if !slices.Contains(ch.compressions, 0) {
+		return fatal(AlertIllegalParameter, ErrParameter)
+	}
+	if ch.points != nil && !slices.Contains(ch.points, 0) { // RFC 8422 §5.1.2
+		return fatal(AlertIllegalParameter, ErrParameter)
+	}
+	if len(ch.reneg) > 0 { // RFC 5746 §3.6
+		return fatal(AlertHandshakeFailure, ErrParameter)
+	}
+	if !ch.ems && !c.cfg.AllowLegacyMasterSecret {
+		return fatal(AlertHandshakeFailure, ErrExtendedMasterSecret)
+	}
+	return nil
+}
+
+// flight4 sends ServerHello to ServerHelloDone. A certificate is always asked
+// for: it is what the signalled fingerprint names (RFC 5763 §5).
+func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
+	h := c.hs
+	var err error
+	if h.share, err = newShare(c.state.Group, c.cfg.Rand); err != nil {
+		return err
+	}
+	ske := serverKeyExchange12{group: c.state.Group, public: h.share.PublicKey().Bytes()}
+	if ske.signed, err = sig.sign(c.cfg.Rand, c.cfg.Certificate.signer, c.signedParams12(&ske)); err != nil {
+		return err
+	}
+	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: offeredSchemes()}
+	h.state = stateCertificate
+	c.send(now,
+		h.say(typeServerHello, sh.append(nil)),
+		h.say(typeCertificate, appendCertificate12(nil, c.cfg.Certificate.chain)),
+		h.say(typeServerKeyExchange, ske.append(nil)),
+		h.say(typeCertificateRequest, cr.append(nil)),
+		h.say(typeServerHelloDone, nil))
+	return nil
+}
+
+// serverMessage12 takes a message of flight 5 (RFC 6347 §4.2.4).
+func (c *Conn) serverMessage12(now mono.Time, m message) (err error) {
+	h := c.hs
+	switch {
+	case m.typ == typeCertificate && h.state == stateCertificate:
+		h.hear(m)
+		if h.peerKey, h.peerKind, err = c.peerChain(m.body()); err != nil {
+			return err
+		}
+		h.state = stateClientKeyExchange
+		return nil
+	case m.typ == typeClientKeyExchange && h.state == stateClientKeyExchange:
+		h.hear(m)
+		return c.onClientKeyExchange12(m)
+	case m.typ == typeCertificateVerify && h.state == stateCertificateVerify:
+		v, ok := parseCertificateVerify12(m.body())
+		if !ok {
+			return malformed()
+		}
+		if err := v.verify(h.peerKey, h.transcript); err != nil {
+			return err
+		}
+		h.hear(m)
+		h.state = stateFinished
+		return nil
+	case m.typ == typeFinished && h.state == stateFinished:
+		if err := c.checkFinished12(labelClient, m); err != nil {
+			return err
+		}
+		c.send(now, c.lastWords12(labelServer)...)
+		return c.handshakeDone(now)
+	}
+	return unexpected()
+}
+
+func (c *Conn) onClientKeyExchange12(m message) error {
+	public, ok := parseClientKeyExchange12(m.body())
+	if !ok {
+		return malformed()
+	}
+	secret, err := agree(c.state.Group, c.hs.share, public)
+	if err != nil {
+		return err
+	}
+	c.hs.state = stateCertificateVerify
+	return c.deriveKeys12(secret)
+}

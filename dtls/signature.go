@@ -1,0 +1,165 @@
+package dtls
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	_ "crypto/sha512" // SHA-384 and SHA-512 of the schemes
+	"io"
+	"slices"
+)
+
+// SignatureScheme is a scheme of RFC 8446 §4.2.3, or a pair of hash and
+// algorithm of RFC 5246 §7.4.1.4.1, which share their numbers.
+type SignatureScheme uint16
+
+// The schemes spoken. In DTLS 1.2 those of ECDSA name a hash and no curve.
+const (
+	ECDSAWithP256AndSHA256 SignatureScheme = 0x0403
+	ECDSAWithP384AndSHA384 SignatureScheme = 0x0503
+	Ed25519                SignatureScheme = 0x0807
+	PSSWithSHA256          SignatureScheme = 0x0804
+	PSSWithSHA384          SignatureScheme = 0x0805
+	PSSWithSHA512          SignatureScheme = 0x0806
+	PKCS1WithSHA256        SignatureScheme = 0x0401
+	PKCS1WithSHA384        SignatureScheme = 0x0501
+	PKCS1WithSHA512        SignatureScheme = 0x0601
+)
+
+// keyKind is what a cipher suite demands of the server's key. Ed25519 counts as
+// ECDSA (RFC 8422 §2).
+type keyKind uint8
+
+const (
+	kindNone keyKind = iota
+	kindECDSA
+	kindRSA
+)
+
+// scheme is what a SignatureScheme means. Immutable.
+type scheme struct {
+	id   SignatureScheme
+	kind keyKind
+	hash crypto.Hash // 0: Ed25519, which hashes by itself
+	pss  bool
+}
+
+// schemes are in order of preference; the order is also what we offer.
+var schemes = [...]scheme{
+	{ECDSAWithP256AndSHA256, kindECDSA, crypto.SHA256, false},
+	{ECDSAWithP384AndSHA384, kindECDSA, crypto.SHA384, false},
+	{Ed25519, kindECDSA, 0, false},
+	{PSSWithSHA256, kindRSA, crypto.SHA256, true},
+	{PSSWithSHA384, kindRSA, crypto.SHA384, true},
+	{PSSWithSHA512, kindRSA, crypto.SHA512, true},
+	{PKCS1WithSHA256, kindRSA, crypto.SHA256, false},
+	{PKCS1WithSHA384, kindRSA, crypto.SHA384, false},
+	{PKCS1WithSHA512, kindRSA, crypto.SHA512, false},
+}
+
+// offeredSchemes lists the schemes for a hello or a CertificateRequest.
+func offeredSchemes() []SignatureScheme {
+	ids := make([]SignatureScheme, len(schemes))
+	for i := range schemes {
+		ids[i] = schemes[i].id
+	}
+	return ids
+}
+
+// kindOf classifies a public key; kindNone when it is not supported.
+func kindOf(pub crypto.PublicKey) keyKind {
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		if n := k.Params().BitSize; n == 256 || n == 384 {
+			return kindECDSA
+		}
+	case ed25519.PublicKey:
+		return kindECDSA
+	case *rsa.PublicKey:
+		if n := k.N.BitLen(); n >= minRSABits && n <= maxRSABits {
+			return kindRSA
+		}
+	}
+	return kindNone
+}
+
+// suits tells whether a key can make signatures of scheme s.
+func (s *scheme) suits(pub crypto.PublicKey) bool {
+	_, ed := pub.(ed25519.PublicKey)
+	return kindOf(pub) == s.kind && ed == (s.hash == 0)
+}
+
+// schemeFor picks the scheme for our key among those the peer takes. The hash
+// as wide as the curve goes first (RFC 8422 §5.10 leaves the choice).
+func schemeFor(pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
+	var found *scheme
+	for i := range schemes {
+		s := &schemes[i]
+		if !s.suits(pub) || !slices.Contains(accepted, s.id) {
+			continue
+		}
+		if k, ok := pub.(*ecdsa.PublicKey); ok && k.Params().BitSize == 8*s.hash.Size() {
+			return s
+		}
+		if found == nil {
+			found = s
+		}
+	}
+	return found
+}
+
+// digest hashes a message as the scheme says.
+func (s *scheme) digest(msg []byte) []byte {
+	switch s.hash {
+	case 0:
+		return msg
+	case crypto.SHA256:
+		d := sumSHA256(msg)
+		return d[:]
+	}
+	h := s.hash.New()
+	h.Write(msg)
+	return h.Sum(nil)
+}
+
+// sign signs msg with our key.
+func (s *scheme) sign(rand io.Reader, key crypto.Signer, msg []byte) (signed, error) {
+	var opts crypto.SignerOpts = s.hash
+	if s.pss { // RFC 8446 §4.2.3: the salt is as long as the digest
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.hash}
+	}
+	sig, err := key.Sign(rand, s.digest(msg), opts)
+	if err != nil {
+		return signed{}, fatal(AlertInternalError, ErrInternal)
+	}
+	return signed{scheme: s.id, signature: sig}, nil
+}
+
+// verify checks the peer's signature of msg. The scheme must be one we offered,
+// and fit the key (RFC 5246 §7.4.3, §7.4.8).
+func (m *signed) verify(pub crypto.PublicKey, msg []byte) error {
+	i := slices.IndexFunc(schemes[:], func(s scheme) bool { return s.id == m.scheme })
+	if i < 0 || !schemes[i].suits(pub) {
+		return fatal(AlertIllegalParameter, ErrParameter)
+	}
+	s := &schemes[i]
+	ok := false
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		ok = ecdsa.VerifyASN1(k, s.digest(msg), m.signature)
+	case ed25519.PublicKey:
+		ok = ed25519.Verify(k, msg, m.signature)
+	case *rsa.PublicKey:
+		if s.pss {
+			o := rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+			ok = rsa.VerifyPSS(k, s.hash, s.digest(msg), m.signature, &o) == nil
+		} else {
+			ok = rsa.VerifyPKCS1v15(k, s.hash, s.digest(msg), m.signature) == nil
+		}
+	}
+	if !ok {
+		return fatal(AlertDecryptError, ErrSignature)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package dtls
+
+import (
+	"crypto/sha512"
+	"hash"
+	"slices"
+)
+
+// Cipher suites (RFC 5289, §3.2), all with ephemeral ECDH and AES-GCM.
+const (
+	ECDHE_ECDSA_AES128_GCM_SHA256 uint16 = 0xc02b
+	ECDHE_ECDSA_AES256_GCM_SHA384 uint16 = 0xc02c
+	ECDHE_RSA_AES128_GCM_SHA256   uint16 = 0xc02f
+	ECDHE_RSA_AES256_GCM_SHA384   uint16 = 0xc030
+)
+
+// scsvRenegotiation stands for an empty renegotiation_info (RFC 5746 §3.3).
+const scsvRenegotiation uint16 = 0x00ff
+
+// suite12 is what a cipher suite of DTLS 1.2 means. Immutable.
+type suite12 struct {
+	id     uint16
+	kind   keyKind          // of the server's certificate
+	keyLen int              // bytes
+	hash   func() hash.Hash // of the PRF
+}
+
+// suites12 are in order of preference: AES-128 is the cheaper and strong enough.
+var suites12 = [...]suite12{
+	{ECDHE_ECDSA_AES128_GCM_SHA256, kindECDSA, 16, newSHA256},
+	{ECDHE_RSA_AES128_GCM_SHA256, kindRSA, 16, newSHA256},
+	{ECDHE_ECDSA_AES256_GCM_SHA384, kindECDSA, 32, sha512.New384},
+	{ECDHE_RSA_AES256_GCM_SHA384, kindRSA, 32, sha512.New384},
+}
+
+// suiteByID returns nil for a suite that is not ours.
+func suiteByID(id uint16) *suite12 {
+	for i := range suites12 {
+		if suites12[i].id == id {
+			return &suites12[i]
+		}
+	}
+	return nil
+}
+
+// suiteFor picks the server's suite for its kind of key, nil if there is none.
+func suiteFor(kind keyKind, offered []uint16) *suite12 {
+	for i := range suites12 {
+		if suites12[i].kind == kind && slices.Contains(offered, suites12[i].id) {
+			return &suites12[i]
+		}
+	}
+	return nil
+}
