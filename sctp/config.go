@@ -1,0 +1,113 @@
+package sctp
+
+import (
+	"crypto/rand"
+	"io"
+	"time"
+)
+
+// Config of an association. The zero value works.
+type Config struct {
+	LocalPort  uint16 // 0: 5000
+	RemotePort uint16 // 0: 5000
+
+	// MTU is the largest SCTP packet Transmit writes, in bytes, 512 to 65532;
+	// IP, UDP and DTLS are already subtracted. It is rounded down to a multiple
+	// of 4. 0: DefaultMTU.
+	MTU int
+	// MaxMessageSize bounds a received message, in bytes. 0: 262144.
+	MaxMessageSize int
+	// MaxSendMessageSize bounds a sent message: what the peer announced as
+	// a=max-message-size. 0: 262144. SetMaxSendMessageSize changes it.
+	MaxSendMessageSize int
+	// MaxReceiveBuffer is the receive window (a_rwnd) in bytes, raised to
+	// MaxMessageSize + 64 KiB if less, so that any message fits. 0: 1 MiB.
+	MaxReceiveBuffer int
+	// MaxSendBuffer bounds what is written and unacknowledged. 0: 8 MiB.
+	MaxSendBuffer int
+	// MaxStreams bounds the streams of each direction. 0: 65535.
+	MaxStreams uint16
+
+	RTOInitial time.Duration // 0: 1 s
+	RTOMin     time.Duration // 0: 400 ms
+	RTOMax     time.Duration // 0: 10 s
+
+	HeartbeatInterval time.Duration // 0: 30 s; negative: no heartbeats
+	SackDelay         time.Duration // 0: 200 ms; at most 500 ms
+	CookieLife        time.Duration // 0: 60 s
+
+	// MaxRetransmits is how many consecutive timeouts or unanswered heartbeats
+	// end the association (Association.Max.Retrans). 0: 10.
+	MaxRetransmits int
+	// MaxInitRetransmits is the same for INIT and COOKIE ECHO. 0: 8.
+	MaxInitRetransmits int
+
+	// Rand is where tags, TSNs and the cookie's key come from.
+	// nil: crypto/rand.
+	Rand io.Reader
+}
+
+func (c Config) withDefaults() Config {
+	or := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	ord := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	if c.LocalPort == 0 {
+		c.LocalPort = 5000
+	}
+	if c.RemotePort == 0 {
+		c.RemotePort = 5000
+	}
+	or(&c.MTU, DefaultMTU)
+	c.MTU = min(max(c.MTU, minMTU), maxMTU) &^ 3
+	or(&c.MaxMessageSize, DefaultMaxMessageSize)
+	or(&c.MaxSendMessageSize, DefaultMaxMessageSize)
+	or(&c.MaxReceiveBuffer, DefaultMaxReceiveBuffer)
+	c.MaxMessageSize = min(c.MaxMessageSize, 1<<30)
+	c.MaxReceiveBuffer = min(max(c.MaxReceiveBuffer, c.MaxMessageSize+64<<10), 1<<31-1)
+	or(&c.MaxSendBuffer, DefaultMaxSendBuffer)
+	if c.MaxStreams == 0 {
+		c.MaxStreams = DefaultMaxStreams
+	}
+	ord(&c.RTOInitial, defaultRTOInitial)
+	ord(&c.RTOMin, defaultRTOMin)
+	ord(&c.RTOMax, defaultRTOMax)
+	c.RTOMax = max(c.RTOMax, c.RTOMin)
+	ord(&c.HeartbeatInterval, defaultHeartbeat)
+	ord(&c.SackDelay, defaultSackDelay)
+	c.SackDelay = min(c.SackDelay, maxSackDelay)
+	ord(&c.CookieLife, defaultCookieLife)
+	or(&c.MaxRetransmits, defaultMaxRetransmits)
+	or(&c.MaxInitRetransmits, defaultInitRetransmits)
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return c
+}
+
+// Reliability is how hard an association tries to deliver a message.
+type Reliability uint8
+
+const (
+	// Reliable messages are retransmitted until they arrive.
+	Reliable Reliability = iota
+	// Rexmit messages are given up after SendOptions.Value retransmissions
+	// (RFC 7496 §3.1, limited retransmissions; maxRetransmits of W3C).
+	Rexmit
+	// Timed messages are not sent any more once SendOptions.Value milliseconds
+	// have passed since Write (RFC 3758 §4.1; maxPacketLifeTime of W3C).
+	Timed
+)
+
+// SendOptions of one message. The zero value is ordered and reliable.
+type SendOptions struct {
+	Unordered   bool
+	Reliability Reliability
+	Value       uint32 // retransmissions or milliseconds
+}

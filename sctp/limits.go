@@ -1,0 +1,91 @@
+package sctp
+
+import "time"
+
+// Bounds on what a peer or an application can make an association hold or do.
+const (
+	// DefaultMTU is the largest SCTP packet sent: IPv6's least MTU of 1280
+	// bytes (RFC 8831 §5) less IPv6 (40), UDP (8), a DTLS record (37) and a
+	// TURN indication (36), rounded down. Larger messages are fragmented.
+	DefaultMTU = 1150
+	// minMTU holds all control chunks which are sent whole. A smaller
+	// Config.MTU is raised to it.
+	minMTU = 512
+	// maxMTU keeps a fragment's length within the 16 bits of a chunk.
+	maxMTU = 65532
+
+	// DefaultMaxMessageSize bounds one message, both ways. Beyond it Write
+	// fails, and a peer which sends such a message is aborted.
+	DefaultMaxMessageSize = 256 << 10
+	// DefaultMaxReceiveBuffer is the receive window. A peer which overruns it
+	// loses what does not fit; what fills a gap may use as much again, since
+	// it was already on its way when the window was advertised.
+	DefaultMaxReceiveBuffer = 1 << 20
+	// DefaultMaxSendBuffer bounds what Write has accepted and the peer has not
+	// acknowledged, plus messageCost for each message.
+	DefaultMaxSendBuffer = 8 << 20
+	// DefaultMaxStreams is all of them: 0 to 65534. RFC 8831 §6.2 reserves
+	// 65535. State exists only for streams in use; about 100 bytes each.
+	DefaultMaxStreams = 65535
+
+	// entrySize is what a buffered fragment or message costs at least in the
+	// receive window, so that tiny ones cannot cost many times the window:
+	// MaxReceiveBuffer/entrySize of them close it.
+	entrySize = 64
+	// messageCost is the bookkeeping of one queued message, which counts
+	// against MaxSendBuffer.
+	messageCost = 128
+
+	// maxOutstanding bounds the DATA chunks sent and not acknowledged: half of
+	// what the 16-bit offset of a gap block can name. More wait in the queue.
+	maxOutstanding = 1 << 15
+	// maxSpan is how far above the cumulative TSN a chunk may lie: what a gap
+	// block can name. Beyond it the chunk is dropped.
+	maxSpan = 1<<16 - 1
+	// maxRanges bounds the runs of TSNs received above the cumulative TSN. A
+	// chunk which would make another is dropped.
+	maxRanges = 1024
+	// maxDuplicates bounds the duplicate TSNs reported in one SACK; others are
+	// not reported.
+	maxDuplicates = 16
+
+	// maxOutbox bounds whole packets waiting for Transmit (INIT ACK, ABORT,
+	// ...). Further ones are dropped and counted; the peer repeats itself.
+	maxOutbox = 8
+	// maxControl bounds control chunks waiting to be bundled, likewise.
+	maxControl = 16
+	// maxEcho bounds the bytes of a peer's own input which are sent back to it
+	// in one packet: unknown chunks and parameters, heartbeats excepted, which
+	// are bounded by the MTU. Longer ones are cut or left out.
+	maxEcho = 256
+	// maxReason bounds the text of an ABORT.
+	maxReason = 128
+
+	// maxResetRequest bounds the streams in one request. Others wait for the
+	// next one.
+	maxResetRequest = 200
+
+	// maxRemoteNames bounds the labels and protocols of all channels which the
+	// peer has opened, in bytes. Beyond it a new channel is refused.
+	maxRemoteNames = 4 << 20
+	// maxName is what DCEP can carry in a label or a protocol.
+	maxName = 65535
+)
+
+// Protocol parameters, RFC 9260 §16, where Config does not say otherwise.
+const (
+	// Deviates: RFC 9260 §16 has RTO.Min 1 s and RTO.Max 60 s, for the internet
+	// of 2000. 400 ms is twice the longest SACK delay; ICE consent (RFC 7675)
+	// gives a path up after 30 s, so that longer pauses than 10 s only delay
+	// the recovery from a blackout.
+	defaultRTOInitial = time.Second
+	defaultRTOMin     = 400 * time.Millisecond
+	defaultRTOMax     = 10 * time.Second
+
+	defaultHeartbeat       = 30 * time.Second
+	defaultMaxRetransmits  = 10
+	defaultInitRetransmits = 8
+	defaultCookieLife      = 60 * time.Second
+	defaultSackDelay       = 200 * time.Millisecond
+	maxSackDelay           = 500 * time.Millisecond // RFC 9260 §6.2
+)

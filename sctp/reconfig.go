@@ -1,0 +1,324 @@
+package sctp
+
+import (
+	"encoding/binary"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// Stream reset, RFC 6525. WebRTC needs outgoing resets alone (RFC 8831 §6.7);
+// a peer may also add streams. Its wish to have ours reset, or to reset the
+// whole association, is denied.
+
+const (
+	paramOutgoingReset uint16 = 13
+	paramIncomingReset uint16 = 14
+	paramTSNReset      uint16 = 15
+	paramResetResponse uint16 = 16
+	paramAddOutgoing   uint16 = 17
+	paramAddIncoming   uint16 = 18
+)
+
+// Result codes, §4.4.
+const (
+	resultNothing    = 0
+	resultPerformed  = 1
+	resultDenied     = 2
+	resultWrongSSN   = 3
+	resultBusy       = 4 // a request is already in progress
+	resultBadSeq     = 5
+	resultInProgress = 6
+)
+
+type reconfig struct {
+	next    uint32   // number of our next request
+	waiting []uint16 // streams to be reset
+	check   bool     // one of them may be ready
+	sids    []uint16 // streams of the request under way; nil: none
+	last    uint32   // its last assigned TSN
+	due     bool     // send it with the next packet
+	heard   bool     // the peer answered that it is at it
+	timer   mono.Time
+
+	peerNext uint32 // number of the peer's next request
+	result   uint32 // answer to the one before
+}
+
+// ResetStreams asks the peer to take the outgoing streams sids as new. All
+// that was written before is delivered first; what is written afterwards waits
+// until the reset is done. EventResetDone follows. It may be called before the
+// association is up. Errors: ErrClosed, ErrInvalidStream, ErrNoStreamReset.
+func (a *Association) ResetStreams(now mono.Time, sids []uint16) error {
+	if a.state > stateShutdownPending {
+		return ErrClosed
+	}
+	if a.state >= stateEstablished && !a.peer.reconfig {
+		return ErrNoStreamReset
+	}
+	for _, sid := range sids {
+		if sid >= a.outStreams {
+			return ErrInvalidStream
+		}
+	}
+	for _, sid := range sids {
+		if s := a.tx.stream(sid); s.resetting {
+			s.again = true
+		} else {
+			s.resetting = true
+			a.rc.waiting = append(a.rc.waiting, sid)
+		}
+	}
+	a.rc.check = true
+	a.tryReset(now)
+	return nil
+}
+
+// resetsPending is how many EventResetDone a stream will still see.
+func (a *Association) resetsPending(sid uint16) (n int) {
+	if s := a.tx.streams[sid]; s != nil {
+		if s.resetting {
+			n++
+		}
+		if s.again {
+			n++
+		}
+	}
+	return n
+}
+
+// tryReset makes a request for the streams which have drained. Only one is
+// under way at a time (§5.1.1).
+func (a *Association) tryReset(now mono.Time) {
+	r := &a.rc
+	if !r.check || r.sids != nil || a.state < stateEstablished || a.state > stateShutdownReceived {
+		return
+	}
+	r.check = false
+	rest := r.waiting[:0]
+	for _, sid := range r.waiting {
+		if s := a.tx.streams[sid]; s == nil {
+			continue // the peer does not take so many streams
+		} else if !s.drained() || len(r.sids) == maxResetRequest {
+			r.check = r.check || s.drained()
+			rest = append(rest, sid)
+			continue
+		}
+		r.sids = append(r.sids, sid)
+	}
+	r.waiting = rest
+	if r.sids == nil {
+		return
+	}
+	if !a.peer.reconfig {
+		a.finishReset(now, ErrNoStreamReset)
+		return
+	}
+	r.last, r.heard = a.tx.end()-1, false
+	a.sendReset(now)
+}
+
+func (a *Association) sendReset(now mono.Time) {
+	a.rc.due = true
+	a.rc.timer = now.Add(a.rto.rto)
+}
+
+// appendReset writes the request under way, §4.1.
+func (r *reconfig) appendReset(b []byte) []byte {
+	r.due = false
+	start := len(b)
+	b = beginParam(beginChunk(b, typeReconfig, 0), paramOutgoingReset)
+	b = binary.BigEndian.AppendUint32(b, r.next)
+	b = binary.BigEndian.AppendUint32(b, r.peerNext-1)
+	b = binary.BigEndian.AppendUint32(b, r.last)
+	for _, sid := range r.sids {
+		b = binary.BigEndian.AppendUint16(b, sid)
+	}
+	binary.BigEndian.PutUint16(b[start+6:], uint16(len(b)-start-4))
+	return endChunk(b, start)
+}
+
+func (r *reconfig) resetLen() int { return chunkHeaderLen + 16 + pad4(2*len(r.sids)) }
+
+// onReconfigTimer repeats the request, §5.1.1.
+func (a *Association) onReconfigTimer(now mono.Time) {
+	if a.rc.sids == nil {
+		return
+	}
+	a.stats.Timeouts++
+	if !a.rc.heard {
+		a.rto.backoff()
+		if a.countError() {
+			return
+		}
+	}
+	a.rc.heard = false
+	a.sendReset(now)
+}
+
+// finishReset ends the request under way, §5.2.7.
+func (a *Association) finishReset(now mono.Time, err error) {
+	r := &a.rc
+	sids := r.sids
+	r.sids, r.timer, r.due, r.check = nil, 0, false, true
+	r.next++
+	for _, sid := range sids {
+		s := a.tx.streams[sid]
+		if s == nil {
+			continue
+		}
+		s.resetting = false
+		if err == nil {
+			s.ssn = 0
+		}
+		held := s.held
+		s.held = nil
+		for _, m := range held {
+			a.tx.enqueue(s, m)
+		}
+		if s.again {
+			s.resetting, s.again = true, false
+			r.waiting = append(r.waiting, sid)
+			continue
+		}
+		if err == nil && len(held) == 0 && s.queue.len() == 0 {
+			delete(a.tx.streams, sid)
+		}
+	}
+	a.events.push(Event{Kind: EventResetDone, SIDs: sids, Err: err})
+	a.tryReset(now)
+}
+
+// handleReconfig takes a RE-CONFIG chunk: one or two parameters (§3.1).
+func (a *Association) handleReconfig(now mono.Time, c chunk) error {
+	if a.state < stateEstablished || a.state > stateShutdownReceived {
+		return ErrUnexpected
+	}
+	v := c.value
+	for i := 0; i < 2 && len(v) > 0; i++ {
+		p, rest, ok := nextParam(v)
+		if !ok {
+			return ErrMalformed
+		}
+		v = rest
+		if err := a.handleReconfigParam(now, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Association) handleReconfigParam(now mono.Time, p param) error {
+	if len(p.value) < 4 {
+		return ErrMalformed
+	}
+	seq := binary.BigEndian.Uint32(p.value)
+	switch p.typ {
+	case paramResetResponse:
+		if len(p.value) < 8 {
+			return ErrMalformed
+		}
+		a.handleResponse(now, seq, binary.BigEndian.Uint32(p.value[4:]))
+		return nil
+	case paramOutgoingReset:
+		if len(p.value) < 12 || len(p.value)&1 != 0 {
+			return ErrMalformed
+		}
+	case paramAddOutgoing:
+		if len(p.value) < 8 {
+			return ErrMalformed
+		}
+	case paramIncomingReset, paramTSNReset, paramAddIncoming:
+	default:
+		return ErrMalformed
+	}
+	r := &a.rc
+	switch seq {
+	case r.peerNext - 1: // a repetition: the same answer (§5.2.1)
+		a.respond(seq, r.result)
+		return nil
+	case r.peerNext:
+	default:
+		a.respond(seq, resultBadSeq)
+		return nil
+	}
+	result := uint32(resultDenied)
+	switch p.typ {
+	case paramOutgoingReset:
+		if result = a.takeReset(seq, p.value[8:]); result == resultBusy {
+			a.respond(seq, result)
+			return nil
+		}
+	case paramAddOutgoing:
+		if n := binary.BigEndian.Uint16(p.value[4:]); n <= a.cfg.MaxStreams-a.inStreams {
+			a.inStreams += n
+			result = resultPerformed
+		}
+	}
+	r.peerNext, r.result = seq+1, result
+	a.respond(seq, result)
+	return nil
+}
+
+// takeReset does what a request asks, or defers it until every TSN up to the
+// last one assigned has come (§5.2.2 E).
+func (a *Association) takeReset(seq uint32, v []byte) (result uint32) {
+	if a.rx.data.hold != nil {
+		return resultBusy
+	}
+	d := deferredReset{seq: seq, last: binary.BigEndian.Uint32(v)}
+	for v = v[4:]; len(v) > 0; v = v[2:] {
+		sid := binary.BigEndian.Uint16(v)
+		if sid >= a.inStreams {
+			return resultWrongSSN
+		}
+		d.sids = append(d.sids, sid)
+	}
+	if tsnLess(a.rx.cum, d.last) {
+		a.rx.data.hold = &d
+		return resultInProgress
+	}
+	a.performReset(d.sids)
+	return resultPerformed
+}
+
+func (a *Association) performReset(sids []uint16) {
+	a.rx.data.reset(sids)
+	a.events.push(Event{Kind: EventStreamsReset, SIDs: sids, AllStreams: len(sids) == 0})
+}
+
+// resumeReset performs a deferred reset whose last TSN has come, and answers
+// it without waiting for the peer to ask again.
+func (a *Association) resumeReset(now mono.Time) {
+	d := a.rx.data.hold
+	if d == nil || tsnLess(a.rx.cum, d.last) {
+		return
+	}
+	a.performReset(d.sids)
+	a.rx.data.release()
+	if a.rc.peerNext == d.seq+1 {
+		a.rc.result = resultPerformed
+	}
+	a.respond(d.seq, resultPerformed)
+}
+
+func (a *Association) respond(seq, result uint32) {
+	v := binary.BigEndian.AppendUint32(be32(seq), result)
+	a.queueControl(appendChunk(nil, typeReconfig, 0, appendParam(nil, paramResetResponse, v)))
+}
+
+// handleResponse is §5.2.7.
+func (a *Association) handleResponse(now mono.Time, seq, result uint32) {
+	r := &a.rc
+	if r.sids == nil || seq != r.next {
+		return
+	}
+	switch result {
+	case resultNothing, resultPerformed:
+		a.finishReset(now, nil)
+	case resultInProgress, resultBusy:
+		r.heard, a.tx.errors = true, 0
+		r.timer = now.Add(a.rto.rto)
+	default:
+		a.finishReset(now, ErrResetDenied)
+	}
+}

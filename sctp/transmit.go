@@ -1,0 +1,258 @@
+package sctp
+
+import (
+	"encoding/binary"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// Transmit writes one packet into b and returns its length; 0: nothing more
+// for now. b must hold Config.MTU bytes. Call it until it returns 0, then read
+// Event: sending may bring EventBufferedAmountLow.
+func (a *Association) Transmit(now mono.Time, b []byte) int {
+	for a.outbox.len() > 0 {
+		pkt, _ := a.outbox.pop()
+		if len(pkt) <= len(b) {
+			return a.sent(copy(b, pkt))
+		}
+		a.stats.OutputDropped++
+	}
+	switch a.state {
+	case stateIdle, stateCookieWait, stateClosed:
+		return 0
+	case stateCookieEchoed:
+		if !a.cookieDue { // §5.1 C: nothing else until COOKIE ACK
+			return 0
+		}
+	}
+	if len(b) < a.cfg.MTU {
+		return 0
+	}
+	limit := a.cfg.MTU
+	pkt := appendHeader(b[:0], header{a.cfg.LocalPort, a.cfg.RemotePort, a.peer.tag})
+	if a.cookieDue {
+		a.cookieDue = false
+		if headerLen+chunkHeaderLen+pad4(len(a.cookie)) > len(b) {
+			a.stats.OutputDropped++
+			return 0
+		}
+		pkt = appendChunk(pkt, typeCookieEcho, 0, a.cookie)
+	}
+	pkt = a.appendControl(pkt, limit)
+	pkt = a.appendAcks(now, pkt, limit)
+	pkt = a.appendMessages(now, pkt, limit)
+	pkt = a.appendShutdown(pkt, limit)
+	if len(pkt) == headerLen {
+		return 0
+	}
+	seal(pkt)
+	return a.sent(len(pkt))
+}
+
+func (a *Association) sent(n int) int {
+	a.stats.PacketsSent++
+	return n
+}
+
+// appendControl bundles queued chunks, COOKIE ACK first if there is one.
+func (a *Association) appendControl(pkt []byte, limit int) []byte {
+	for a.control.len() > 0 && len(*a.control.peek()) <= limit-len(pkt) {
+		c, _ := a.control.pop()
+		pkt = append(pkt, c...)
+	}
+	if a.rc.due && a.rc.resetLen() <= limit-len(pkt) {
+		pkt = a.rc.appendReset(pkt)
+	}
+	return pkt
+}
+
+// appendAcks adds a SACK which is due, or which is delayed and can go along
+// with DATA (RFC 9260 §6.2), and a FORWARD TSN.
+func (a *Association) appendAcks(now mono.Time, pkt []byte, limit int) []byte {
+	if a.state < stateEstablished || a.state == stateShutdownAckSent {
+		return pkt
+	}
+	r := &a.rx
+	if r.sackNow || (r.sackTimer != 0 && a.dataReady()) {
+		if room := limit - len(pkt); room >= chunkHeaderLen+sackFixedLen {
+			pkt = r.appendSackChunk(pkt, room)
+		}
+	}
+	if a.tx.forwardDue && limit-len(pkt) >= 64 {
+		pkt = a.appendForwardChunk(pkt, limit-len(pkt))
+		a.tx.startT3(now, mono.Time(a.rto.rto))
+	}
+	return pkt
+}
+
+// appendShutdown adds SHUTDOWN or SHUTDOWN ACK.
+func (a *Association) appendShutdown(pkt []byte, limit int) []byte {
+	if !a.shutdownDue || limit-len(pkt) < 8 {
+		return pkt
+	}
+	a.shutdownDue = false
+	if a.state == stateShutdownAckSent {
+		return appendChunk(pkt, typeShutdownAck, 0, nil)
+	}
+	start := len(pkt)
+	pkt = binary.BigEndian.AppendUint32(beginChunk(pkt, typeShutdown, 0), a.rx.cum)
+	return endChunk(pkt, start)
+}
+
+// mayResend reports whether a marked chunk may go out now.
+func (a *Association) mayResend() bool {
+	t := &a.tx
+	if t.closed {
+		return t.flight == 0
+	}
+	return a.burst || t.flight < a.cc.cwnd
+}
+
+// maySend reports whether n new bytes may go out now, RFC 9260 §6.1: within
+// cwnd and the peer's window, or one chunk alone as a probe.
+//
+// Deviates: §6.1 D would limit bursts to 4 packets. With one SACK per burst
+// that would be the rate; the queue below is told of the whole burst at once.
+func (a *Association) maySend(n int) bool {
+	t := &a.tx
+	switch a.state {
+	case stateEstablished, stateShutdownPending, stateShutdownReceived, stateCookieEchoed:
+	default:
+		return false
+	}
+	if t.count >= maxOutstanding {
+		return false
+	}
+	return t.flight == 0 || (t.flight < a.cc.cwnd && n <= t.peerWindow-t.flight-t.marked)
+}
+
+// dataReady reports whether the next packet will carry DATA.
+func (a *Association) dataReady() bool {
+	if _, c := a.tx.nextMarked(); c != nil {
+		return a.mayResend()
+	}
+	_, m := a.tx.next()
+	return m != nil && a.maySend(min(len(m.data)-m.sent, a.tx.maxFrag))
+}
+
+// appendMessages fills the packet with DATA: retransmissions first (§6.1 C).
+func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byte {
+	t := &a.tx
+	start := len(pkt)
+	for limit-len(pkt) > dataHeaderLen {
+		room := limit - len(pkt) - dataHeaderLen
+		tsn, c := t.nextMarked()
+		if c == nil {
+			n := len(pkt)
+			if pkt = a.appendNew(now, pkt, room); len(pkt) == n {
+				break
+			}
+			continue
+		}
+		if c.msg.policy == Timed && a.peer.forwardTSN && c.msg.expired(now, 0) {
+			a.abandonNow(now, c.msg)
+			continue
+		}
+		if !a.mayResend() || pad4(c.n) > room {
+			break
+		}
+		if t.rttTSN == tsn {
+			t.rttOn = false // Karn: §6.3.1 C5
+		}
+		a.cc.sending(now, t.flight, a.rto.rto)
+		t.resent(c)
+		if t.closed {
+			t.probe, t.probing = tsn, true
+		}
+		a.stats.Retransmissions++
+		if tsn == t.base { // a new attempt for the earliest gets its full time
+			t.t3 = 0
+		}
+		pkt = a.appendSent(pkt, tsn, c)
+	}
+	if len(pkt) > start {
+		a.burst = false
+		if a.state >= stateEstablished { // before that T1 watches
+			t.startT3(now, mono.Time(a.rto.rto))
+		}
+		a.tryReset(now)
+	}
+	return pkt
+}
+
+func (a *Association) abandonNow(now mono.Time, m *message) {
+	a.abandon(m)
+	a.advancePeerAck()
+	if a.tx.forwardDue {
+		a.tx.startT3(now, mono.Time(a.rto.rto))
+	}
+	a.checkWritable()
+}
+
+// appendNew adds the next fragment of the next message, if it may go out and
+// fits into room bytes of payload.
+func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
+	t := &a.tx
+	s, m := t.next()
+	for m != nil && m.policy == Timed && m.expired(now, 0) && (m.sent == 0 || a.peer.forwardTSN) {
+		a.abandonNow(now, m)
+		s, m = t.next()
+	}
+	if m == nil {
+		a.progressShutdown(now)
+		return pkt
+	}
+	left := len(m.data) - m.sent
+	n := min(left, t.maxFrag)
+	if pad4(n) > room {
+		// A message which is fragmented anyway may use the rest of a packet.
+		if n = room &^ 3; left <= t.maxFrag || n < t.maxFrag/2 {
+			return pkt
+		}
+	}
+	if !a.maySend(n) {
+		return pkt
+	}
+	c := sentChunk{msg: m, off: m.sent, n: n, sends: 1}
+	if m.unordered {
+		c.flags |= flagUnordered
+	}
+	if m.sent == 0 {
+		c.flags |= flagBegin
+		m.first = t.end()
+		if !m.unordered {
+			m.ssn = s.ssn
+			s.ssn++
+		}
+	}
+	if m.sent+n == len(m.data) {
+		c.flags |= flagEnd
+		if s.queue.len() == 1 && (s.resetting || a.state != stateEstablished) {
+			c.flags |= flagImmediate // RFC 7053 §5.1: the last for now
+		}
+	}
+	a.cc.sending(now, t.flight, a.rto.rto)
+	if t.flight == 0 && n > t.peerWindow {
+		t.probe, t.probing = t.end(), true
+	}
+	tsn := t.add(c)
+	m.last = tsn
+	t.taken(s, m, n)
+	if s.resetting && s.drained() {
+		a.rc.check = true
+	}
+	if !t.rttOn {
+		t.rttOn, t.rttTSN, t.rttFrom = true, tsn, now
+	}
+	a.stats.ChunksSent++
+	a.stats.BytesSent += uint64(n)
+	a.bufferedLow(s, m, n)
+	return a.appendSent(pkt, tsn, &c)
+}
+
+func (a *Association) appendSent(pkt []byte, tsn uint32, c *sentChunk) []byte {
+	return appendData(pkt, &dataChunk{
+		flags: c.flags, tsn: tsn, sid: c.msg.sid, ssn: c.msg.ssn, ppid: c.msg.ppid,
+		payload: c.msg.data[c.off : c.off+c.n],
+	})
+}

@@ -1,0 +1,221 @@
+package sctp
+
+import (
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// What is to be sent and has not been: messages by stream, and the choice of
+// the next one.
+
+// message is one user message on its way out.
+type message struct {
+	data      []byte
+	sent      int // bytes which have been given a TSN
+	sid, ssn  uint16
+	ppid      uint32
+	unordered bool
+	policy    Reliability
+	limit     uint32    // Rexmit: retransmissions
+	expires   mono.Time // Timed
+	first     uint32    // TSNs, once sent > 0
+	last      uint32
+	quiet     bool // does not count as buffered
+	gone      bool // abandoned, RFC 3758 §3.5
+	cost      int  // what it still occupies of the send buffer
+}
+
+// outStream is one outgoing stream, made by the first Write.
+type outStream struct {
+	sid       uint16
+	ssn       uint16 // of the next ordered message
+	weight    int    // RFC 8831 §6.4; 0: 256
+	pass      uint64 // virtual time at which the next message is due
+	index     int    // in the heap; -1: not there
+	queue     fifo[*message]
+	buffered  int // bytes written and never sent
+	threshold int
+
+	// resetting: ResetStreams was called. held is what was written since, and
+	// follows once the reset is done (RFC 6525 §5.1.2 A1).
+	resetting bool
+	again     bool // ResetStreams was called once more meanwhile
+	held      []*message
+}
+
+const defaultWeight = 256
+
+type sender struct {
+	streams map[uint16]*outStream
+	ready   []*outStream // heap by pass of streams with a queue
+	clock   uint64       // pass of the message chosen last
+	current *outStream   // its first message has been sent in part
+	pending int          // messages in the queues of all streams, held or not
+	cost    int          // of all messages which are not acknowledged
+	blocked bool         // a Write has failed for lack of room
+
+	window  // sent and not acknowledged
+	maxFrag int
+	t3      mono.Time
+	errors  int // consecutive timeouts
+
+	peerWindow int    // a_rwnd of the last SACK
+	probe      uint32 // TSN sent although the window was closed
+	probing    bool
+	closed     bool // the peer answers, but takes nothing: probe by single packets
+	heard      bool // a SACK has come since T3 was started
+
+	rttTSN  uint32 // being timed
+	rttOn   bool
+	rttFrom mono.Time
+
+	advanced   uint32 // Advanced.Peer.Ack.Point, RFC 3758 §3.5 A1
+	forwardDue bool
+}
+
+func (t *sender) stream(sid uint16) *outStream {
+	s := t.streams[sid]
+	if s == nil {
+		if t.streams == nil {
+			t.streams = make(map[uint16]*outStream)
+		}
+		s = &outStream{sid: sid, index: -1}
+		t.streams[sid] = s
+	}
+	return s
+}
+
+func (t *sender) push(s *outStream, m *message) {
+	t.cost += m.cost
+	t.pending++
+	if !m.quiet {
+		s.buffered += len(m.data)
+	}
+	if s.resetting {
+		s.held = append(s.held, m)
+		return
+	}
+	t.enqueue(s, m)
+}
+
+func (t *sender) enqueue(s *outStream, m *message) {
+	s.queue.push(m)
+	if s.index < 0 && s != t.current {
+		s.pass = max(s.pass, t.clock)
+		t.heapPush(s)
+	}
+}
+
+// next returns the message whose next fragment is due, nil if there is none.
+// Fragments of one message have consecutive TSNs (RFC 9260 §6.9), so that
+// streams take turns by message: start-time fair queueing by weight.
+func (t *sender) next() (*outStream, *message) {
+	s := t.current
+	if s == nil {
+		if len(t.ready) == 0 {
+			return nil, nil
+		}
+		s = t.ready[0]
+	}
+	return s, *s.queue.peek()
+}
+
+// taken notes that n more bytes of the stream's first message got a TSN. It
+// moves on to the next message at the end.
+func (t *sender) taken(s *outStream, m *message, n int) {
+	if t.current == nil {
+		t.heapPop()
+		t.current = s
+		t.clock = s.pass
+		weight := s.weight
+		if weight == 0 {
+			weight = defaultWeight
+		}
+		s.pass += uint64(len(m.data)+dataHeaderLen) * 65536 / uint64(weight)
+	}
+	m.sent += n
+	if !m.quiet {
+		s.buffered -= n
+	}
+	if m.sent == len(m.data) {
+		t.dequeue(s)
+	}
+}
+
+// dequeue removes the stream's first message, of which everything has been
+// sent or nothing ever will be.
+func (t *sender) dequeue(s *outStream) {
+	s.queue.pop()
+	t.pending--
+	if t.current == s {
+		t.current = nil
+	} else if s.index >= 0 {
+		t.heapRemove(s)
+	}
+	if s.queue.len() > 0 {
+		t.heapPush(s)
+	}
+}
+
+// drained reports whether everything written before the reset has a TSN.
+func (s *outStream) drained() bool { return s.queue.len() == 0 }
+
+func (t *sender) heapPush(s *outStream) {
+	s.index = len(t.ready)
+	t.ready = append(t.ready, s)
+	t.heapUp(s.index)
+}
+
+func (t *sender) heapPop() { t.heapRemove(t.ready[0]) }
+
+func (t *sender) heapRemove(s *outStream) {
+	i, last := s.index, len(t.ready)-1
+	t.heapSwap(i, last)
+	t.ready[last] = nil
+	t.ready = t.ready[:last]
+	s.index = -1
+	if i < last {
+		t.heapUp(i)
+		t.heapDown(i)
+	}
+}
+
+func (t *sender) heapSwap(i, j int) {
+	t.ready[i], t.ready[j] = t.ready[j], t.ready[i]
+	t.ready[i].index, t.ready[j].index = i, j
+}
+
+func (t *sender) heapLess(i, j int) bool {
+	a, b := t.ready[i], t.ready[j]
+	if a.pass != b.pass {
+		return a.pass < b.pass
+	}
+	return a.sid < b.sid
+}
+
+func (t *sender) heapUp(i int) {
+	for i > 0 {
+		p := (i - 1) / 2
+		if !t.heapLess(i, p) {
+			return
+		}
+		t.heapSwap(i, p)
+		i = p
+	}
+}
+
+func (t *sender) heapDown(i int) {
+	for {
+		c := 2*i + 1
+		if c >= len(t.ready) {
+			return
+		}
+		if c+1 < len(t.ready) && t.heapLess(c+1, c) {
+			c++
+		}
+		if !t.heapLess(c, i) {
+			return
+		}
+		t.heapSwap(i, c)
+		i = c
+	}
+}
