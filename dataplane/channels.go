@@ -1,0 +1,137 @@
+package dataplane
+
+import (
+	"sync/atomic"
+
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
+)
+
+// ChannelEvent is what happens to the data channels of a transport. It is
+// handed over whole: the receiver owns its data.
+type ChannelEvent = sctp.ChannelEvent
+
+// channels runs a transport's data channels on the data lane.
+type channels struct {
+	c      *sctp.Channels
+	meters []*Meter // with something buffered
+}
+
+// Meter tells any goroutine how much one data channel has buffered.
+type Meter struct {
+	posted, applied, buffered atomic.Int64
+	id                        uint16
+	listed                    bool // data lane: in channels.meters
+}
+
+// Buffered is the bytes given to Send that have not been put on the network.
+func (m *Meter) Buffered() int64 { return m.posted.Load() - m.applied.Load() + m.buffered.Load() }
+
+func (c *channels) timeout() mono.Time {
+	if c.c == nil {
+		return 0
+	}
+	return c.c.Timeout()
+}
+
+func (c *channels) handleTimeout(now mono.Time) { c.c.HandleTimeout(now) }
+
+// SetChannels hands data channels, not started yet, to the data lane, which
+// starts them.
+func (t *Transport) SetChannels(c *sctp.Channels) {
+	t.shard.Post(func(_ *Shard, now mono.Time) {
+		if t.closed {
+			return
+		}
+		t.chans.c = c
+		c.Start(now)
+		t.wantDrain()
+	})
+}
+
+// Channels calls f with the data channels on the data lane, and sends what
+// comes of it. It does nothing after Close.
+func (t *Transport) Channels(f func(c *sctp.Channels, now mono.Time)) {
+	t.shard.Post(func(_ *Shard, now mono.Time) {
+		if t.chans.c != nil {
+			f(t.chans.c, now)
+			t.wantDrain()
+		}
+	})
+}
+
+// Send sends a message, which it keeps, on the data channel with an id. What
+// the association refuses is reported to failed on the data lane.
+func (t *Transport) Send(m *Meter, id uint16, text bool, data []byte, failed func(error)) {
+	m.posted.Add(int64(len(data)))
+	t.shard.Post(func(_ *Shard, now mono.Time) {
+		m.applied.Add(int64(len(data)))
+		if t.chans.c == nil {
+			failed(sctp.ErrClosed)
+			return
+		}
+		if err := t.chans.c.Send(now, id, text, data); err != nil {
+			failed(err)
+			return
+		}
+		m.id = id
+		m.buffered.Store(int64(t.chans.c.BufferedAmount(id)))
+		if !m.listed {
+			m.listed = true
+			t.chans.meters = append(t.chans.meters, m)
+		}
+		t.wantDrain()
+	})
+}
+
+// measure brings the meters up to date.
+func (c *channels) measure() {
+	kept := c.meters[:0]
+	for _, m := range c.meters {
+		n := c.c.BufferedAmount(m.id)
+		m.buffered.Store(int64(n))
+		if m.listed = n > 0; m.listed {
+			kept = append(kept, m)
+		}
+	}
+	c.meters = kept
+}
+
+func (t *Transport) receiveSCTP(now mono.Time, b []byte) {
+	if t.chans.c == nil {
+		t.shard.drop(DropNoChannels)
+		return
+	}
+	// What is wrong with a packet is counted by the association.
+	_ = t.chans.c.HandlePacket(now, b)
+	t.wantDrain()
+}
+
+// transmitChannels seals and queues every packet that the association has
+// now: one SACK answers all that this turn has brought.
+func (t *Transport) transmitChannels(now mono.Time) {
+	s := t.shard
+	for t.records != nil && t.remote.IsValid() {
+		n := t.chans.c.Transmit(now, s.scratch[:])
+		if n == 0 {
+			break
+		}
+		dst := s.tx.reserve(n + dtls.RecordOverhead)
+		m, err := t.records.Seal(dst, s.scratch[:n])
+		if err != nil {
+			s.drop(DropProtect)
+			continue
+		}
+		s.tx.datagram(t, dst[:m])
+	}
+	t.chans.measure()
+	for {
+		ev, ok := t.chans.c.Event()
+		if !ok {
+			break
+		}
+		t.lane.Post(func(now mono.Time) { t.endpoint.HandleChannel(now, ev) })
+	}
+	t.arm(t.chans.timeout())
+}

@@ -1,0 +1,234 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sockets"
+	"github.com/sluicertc/sluice/stun"
+)
+
+// Lane is a ctl lane: one goroutine that runs posted functions in order,
+// timers, and the control packets of its shard.
+type Lane struct {
+	engine *Engine
+	shard  *Shard
+	mail   mailbox[func(now mono.Time)]
+	wake   chan struct{}
+
+	// forwarded counts packets that other lanes have passed on and that wait.
+	forwarded atomic.Int32
+
+	// Ctl lane.
+	timers  timers[*Timer]
+	writers []sockets.Writer // by shard, made at first use
+	out     [1]sockets.Message
+}
+
+func newLane(s *Shard) *Lane {
+	return &Lane{engine: s.engine, shard: s, wake: make(chan struct{}, 1)}
+}
+
+// Post queues f. Any goroutine; it never blocks. After Engine.Close f may
+// never run.
+func (l *Lane) Post(f func(now mono.Time)) {
+	if l.mail.push(f) {
+		l.signal()
+	}
+}
+
+// Do runs f on the lane and waits for it, or for the Engine's Close. It must
+// not be called on a lane.
+func (l *Lane) Do(f func(now mono.Time)) {
+	done := make(chan struct{})
+	l.Post(func(now mono.Time) {
+		defer close(done)
+		f(now)
+	})
+	select {
+	case <-done:
+	case <-l.engine.quit:
+	}
+}
+
+func (l *Lane) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Timer calls a function on its lane. Ctl lane.
+type Timer struct {
+	lane *Lane
+	f    func(now mono.Time)
+	node timerNode
+}
+
+func (t *Timer) timerNode() *timerNode { return &t.node }
+
+// NewTimer makes a timer that is not set. Ctl lane.
+func (l *Lane) NewTimer(f func(now mono.Time)) *Timer { return &Timer{lane: l, f: f} }
+
+// Set replaces the instant of the next call; zero means none. Ctl lane.
+func (t *Timer) Set(at mono.Time) { t.lane.timers.set(t, at) }
+
+// Write sends a datagram from shard s's socket. Loss of it is as on any
+// network. Ctl lane.
+func (l *Lane) Write(s *Shard, b []byte, local netip.Addr, remote netip.AddrPort) {
+	if l.writers == nil {
+		l.writers = make([]sockets.Writer, len(l.engine.shards))
+	}
+	w := l.writers[s.index]
+	if w == nil {
+		w = s.conn.Writer()
+		l.writers[s.index] = w
+	}
+	l.out[0] = sockets.Message{Buf: b, Addr: remote, Local: local}
+	if _, err := w.WriteBatch(l.out[:]); err != nil {
+		s.ctlSendErrors.Add(1)
+	}
+}
+
+// Shard is the shard whose control packets this lane takes.
+func (l *Lane) Shard() *Shard { return l.shard }
+
+func (l *Lane) run() {
+	defer l.engine.running.Done()
+	clock := time.NewTimer(time.Hour)
+	defer clock.Stop()
+	for {
+		more := l.turn(mono.Now())
+		if more {
+			select {
+			case <-l.engine.quit:
+				return
+			default:
+				continue
+			}
+		}
+		wait := time.Hour
+		if at := l.timers.next(); at != 0 {
+			wait = at.Sub(mono.Now())
+		}
+		clock.Reset(wait)
+		select {
+		case <-l.engine.quit:
+			return
+		case <-l.wake:
+		case <-clock.C:
+		}
+	}
+}
+
+// turn does what is due and reports whether something is left.
+func (l *Lane) turn(now mono.Time) (more bool) {
+	for m := l.mail.take(); m != nil; m = m.next {
+		l.guard(nil, func() { m.v(now) })
+	}
+	for {
+		t, ok := l.timers.pop(now)
+		if !ok {
+			break
+		}
+		l.guard(nil, func() { t.f(now) })
+	}
+	l.packets(now, l.shard.ctlKnown, ctlKnownRing)
+	l.packets(now, l.shard.ctlUnknown, ctlTurn)
+	return !l.mail.empty() || !l.shard.ctlUnknown.empty() || !l.shard.ctlKnown.empty()
+}
+
+// guard keeps a broken invariant of one endpoint from ending the others.
+func (l *Lane) guard(ep Endpoint, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			err := fmt.Errorf("dataplane: panic on the ctl lane: %v", r)
+			l.engine.log.Error("ctl lane recovered", "panic", r, "stack", string(debug.Stack()))
+			if ep != nil {
+				ep.HandleFailure(mono.Now(), err)
+			}
+		}
+	}()
+	f()
+}
+
+// packets handles up to limit packets of a ring.
+func (l *Lane) packets(now mono.Time, r *ring[ctlPacket], limit uint32) {
+	from, to := r.span()
+	to = min(to, from+limit)
+	for ; from != to; from++ {
+		l.packet(now, r.at(from))
+		r.release(from + 1)
+	}
+}
+
+func (l *Lane) packet(now mono.Time, c *ctlPacket) {
+	p := Packet{
+		Buf: c.buf[:c.n], Remote: c.remote, Shard: l.shard,
+		Local: netip.AddrPortFrom(c.local, l.engine.addr.Port()),
+		Known: c.t != nil, ContentType: c.contentType, At: c.at,
+	}
+	lane, ep := (*Lane)(nil), Endpoint(nil)
+	if c.t != nil {
+		lane, ep = c.t.lane, c.t.endpoint
+	} else {
+		r, ok := l.engine.owner(p.Buf)
+		if !ok {
+			l.shard.strangers.Add(1)
+			return
+		}
+		lane, ep = r.lane, r.ep
+	}
+	if lane == l {
+		l.guard(ep, func() { ep.HandlePacket(now, &p) })
+		return
+	}
+	if lane.forwarded.Load() >= ctlForwarded {
+		l.shard.ctlOverflow.Add(1)
+		return
+	}
+	lane.forwarded.Add(1)
+	p.Buf = append([]byte(nil), p.Buf...)
+	lane.Post(func(now mono.Time) {
+		lane.forwarded.Add(-1)
+		lane.guard(ep, func() { ep.HandlePacket(now, &p) })
+	})
+}
+
+// ctlPacket is a packet on its way from the data lane to the ctl lane.
+type ctlPacket struct {
+	t           *Transport // nil: the address is unknown
+	remote      netip.AddrPort
+	local       netip.Addr
+	at          mono.Time
+	contentType uint8
+	n           int
+	buf         [cellSize]byte
+}
+
+// toCtl copies a packet to the ctl lane. Data lane.
+func (s *Shard) toCtl(t *Transport, m *sockets.Message, contentType uint8, b []byte) {
+	r := s.ctlKnown
+	if t == nil {
+		// Only STUN may introduce an address (RFC 8827 §6.5: no media or
+		// DTLS before reachability is verified).
+		if !stun.Is(b) {
+			s.drop(DropUnknownAddr)
+			return
+		}
+		r = s.ctlUnknown
+	}
+	c := r.slot()
+	if c == nil {
+		s.drop(DropCtlFull)
+		return
+	}
+	c.t, c.remote, c.local, c.at, c.contentType = t, m.Addr, m.Local, m.At, contentType
+	c.n = copy(c.buf[:], b)
+	r.publish()
+	s.ctlPending = true
+}

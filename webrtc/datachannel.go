@@ -1,0 +1,432 @@
+package webrtc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
+	"github.com/sluicertc/sluice/sdp"
+)
+
+// DataChannelInit is RTCDataChannelInit; nil and the zero value are an
+// ordered, reliable channel announced to the peer.
+type DataChannelInit struct {
+	Unordered         bool
+	MaxPacketLifeTime *uint16 // ms
+	MaxRetransmits    *uint16
+	Protocol          string
+	Negotiated        bool // the peer makes the same channel with the same ID
+	ID                *uint16
+	Priority          Priority
+}
+
+// Priority is RTCPriorityType.
+type Priority uint16
+
+// The priorities of RFC 8831 §6.4. Zero means PriorityLow.
+const (
+	PriorityVeryLow Priority = 128
+	PriorityLow     Priority = 256
+	PriorityMedium  Priority = 512
+	PriorityHigh    Priority = 1024
+)
+
+// Message is what a data channel carries.
+type Message struct {
+	Text bool // UTF-8, to be shown as a string
+	Data []byte
+}
+
+// DataChannel is RTCDataChannel.
+type DataChannel struct {
+	// Immutable.
+	pc       *PeerConnection
+	label    string
+	protocol string
+	init     DataChannelInit
+
+	state atomic.Uint32
+	id    atomic.Int32 // -1: not assigned
+	meter dataplane.Meter
+	stat  channelCounters
+
+	onOpen    handler[struct{}]
+	onClose   handler[struct{}]
+	onError   handler[error]
+	onMessage handler[Message]
+	onLow     handler[struct{}]
+
+	mu       sync.Mutex
+	inbox    []Message // messages before OnMessage or Detach
+	has      bool      // OnMessage is set
+	detached *DataChannelConn
+	low      int
+
+	// Ctl lane.
+	transport *transport
+}
+
+type channelCounters struct {
+	messagesSent, messagesReceived, bytesSent, bytesReceived atomic.Uint64
+}
+
+func (pc *PeerConnection) newDataChannel(label, protocol string, init DataChannelInit) *DataChannel {
+	dc := &DataChannel{pc: pc, label: label, protocol: protocol, init: init}
+	dc.id.Store(-1)
+	return dc
+}
+
+// CreateDataChannel makes a channel; init may be nil.
+func (pc *PeerConnection) CreateDataChannel(label string, init *DataChannelInit) (*DataChannel, error) {
+	if init == nil {
+		init = &DataChannelInit{}
+	}
+	switch {
+	case len(label) > 65535 || len(init.Protocol) > 65535:
+		return nil, fmt.Errorf("%w: label and protocol may have 65535 bytes", ErrType)
+	case init.MaxPacketLifeTime != nil && init.MaxRetransmits != nil:
+		return nil, fmt.Errorf("%w: MaxPacketLifeTime and MaxRetransmits exclude each other", ErrType)
+	case init.Negotiated && init.ID == nil:
+		return nil, fmt.Errorf("%w: a negotiated channel needs an ID", ErrType)
+	case init.ID != nil && *init.ID == 65535:
+		return nil, fmt.Errorf("%w: 65535 is no channel id", ErrType)
+	}
+	dc := pc.newDataChannel(label, init.Protocol, *init)
+	err := pc.do(func(mono.Time) error {
+		pc.wantChannels = true
+		if pc.sctpState == SCTPTransportClosed {
+			return fmt.Errorf("%w: the SCTP transport is closed", ErrInvalidState)
+		}
+		if t := pc.sctpTransport; t != nil && t.channels != nil {
+			dc.open(t)
+		} else {
+			pc.opening = append(pc.opening, dc)
+		}
+		pc.checkNegotiation()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return dc, nil
+}
+
+func (dc *DataChannel) params() sctp.ChannelParams {
+	return sctp.ChannelParams{
+		Label: dc.label, Protocol: dc.protocol, Unordered: dc.init.Unordered,
+		MaxRetransmits: dc.init.MaxRetransmits, MaxPacketLifeTime: dc.init.MaxPacketLifeTime,
+		Negotiated: dc.init.Negotiated, ID: dc.init.ID, Priority: uint16(dc.init.Priority),
+	}
+}
+
+// open opens the channel on the association. Ctl lane.
+func (dc *DataChannel) open(t *transport) {
+	dc.transport = t
+	t.data.Channels(func(c *sctp.Channels, now mono.Time) {
+		id, err := c.Open(now, dc.params())
+		// Posted before any event of this channel.
+		dc.pc.lane.Post(func(mono.Time) {
+			if err != nil {
+				dc.ended(err)
+				return
+			}
+			dc.id.Store(int32(id))
+			dc.pc.channels[id] = dc
+		})
+	})
+}
+
+// Label is the channel's name.
+func (dc *DataChannel) Label() string { return dc.label }
+
+// Protocol is the application's name for what it carries.
+func (dc *DataChannel) Protocol() string { return dc.protocol }
+
+// Ordered reports whether messages arrive in order.
+func (dc *DataChannel) Ordered() bool { return !dc.init.Unordered }
+
+// MaxPacketLifeTime is in ms, nil when not limited.
+func (dc *DataChannel) MaxPacketLifeTime() *uint16 { return dc.init.MaxPacketLifeTime }
+
+// MaxRetransmits is nil when not limited.
+func (dc *DataChannel) MaxRetransmits() *uint16 { return dc.init.MaxRetransmits }
+
+// Negotiated reports whether the application agreed on the channel itself.
+func (dc *DataChannel) Negotiated() bool { return dc.init.Negotiated }
+
+// ID is the stream identifier; ok is false before it is assigned.
+func (dc *DataChannel) ID() (id uint16, ok bool) {
+	n := dc.id.Load()
+	return uint16(n), n >= 0
+}
+
+// ReadyState is the channel's state.
+func (dc *DataChannel) ReadyState() DataChannelState { return DataChannelState(dc.state.Load()) }
+
+// BufferedAmount is the bytes sent that are not yet on the network.
+func (dc *DataChannel) BufferedAmount() int64 { return dc.meter.Buffered() }
+
+// SetBufferedAmountLowThreshold sets at how many bytes OnBufferedAmountLow is
+// called.
+func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
+	dc.mu.Lock()
+	dc.low = n
+	dc.mu.Unlock()
+	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) { c.SetBufferedAmountLowThreshold(id, n) })
+}
+
+// BufferedAmountLowThreshold is what was set.
+func (dc *DataChannel) BufferedAmountLowThreshold() int {
+	dc.mu.Lock()
+	defer dc.mu.Unlock()
+	return dc.low
+}
+
+// onAssociation runs f on the data lane once the channel has an id.
+func (dc *DataChannel) onAssociation(f func(c *sctp.Channels, id uint16, now mono.Time)) {
+	dc.pc.lane.Post(func(mono.Time) {
+		id, ok := dc.ID()
+		if ok && dc.transport != nil && dc.transport.data != nil {
+			dc.transport.data.Channels(func(c *sctp.Channels, now mono.Time) { f(c, id, now) })
+		}
+	})
+}
+
+// OnOpen is called when the channel opens, at once if it is open.
+func (dc *DataChannel) OnOpen(f func()) {
+	dc.onOpen.set(func(struct{}) { f() })
+	if dc.ReadyState() == DataChannelOpen {
+		dc.pc.events.push(f)
+	}
+}
+
+// OnClose is called when the channel has closed.
+func (dc *DataChannel) OnClose(f func()) { dc.onClose.set(func(struct{}) { f() }) }
+
+// OnError is called before OnClose when the channel closes for a fault.
+func (dc *DataChannel) OnError(f func(error)) { dc.onError.set(f) }
+
+// OnBufferedAmountLow is called when BufferedAmount has fallen to the
+// threshold.
+func (dc *DataChannel) OnBufferedAmountLow(f func()) { dc.onLow.set(func(struct{}) { f() }) }
+
+// OnMessage is called for each message, those included that came before it
+// was set. Until it returns, the message counts against the receive window.
+func (dc *DataChannel) OnMessage(f func(Message)) {
+	dc.onMessage.set(f)
+	dc.mu.Lock()
+	inbox := dc.inbox
+	dc.inbox, dc.has = nil, true
+	for _, m := range inbox {
+		dc.deliver(m)
+	}
+	dc.mu.Unlock()
+}
+
+// deliver queues a message for the handler. mu is held, for the order.
+func (dc *DataChannel) deliver(m Message) {
+	dc.pc.events.push(func() {
+		dc.onMessage.call(m)
+		dc.consume(len(m.Data))
+	})
+}
+
+func (dc *DataChannel) consume(n int) {
+	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) { c.Consume(id, n) })
+}
+
+// received takes a message. Ctl lane.
+func (dc *DataChannel) received(m Message) {
+	dc.stat.messagesReceived.Add(1)
+	dc.stat.bytesReceived.Add(uint64(len(m.Data)))
+	dc.mu.Lock()
+	defer dc.mu.Unlock()
+	switch {
+	case dc.detached != nil:
+		dc.detached.push(m)
+	case dc.has:
+		dc.deliver(m)
+	default:
+		dc.inbox = append(dc.inbox, m)
+	}
+}
+
+// Send sends a binary message, which is copied.
+func (dc *DataChannel) Send(data []byte) error { return dc.send(false, data) }
+
+// SendText sends a string, which must be UTF-8.
+func (dc *DataChannel) SendText(s string) error {
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%w: a text message must be UTF-8", ErrType)
+	}
+	return dc.send(true, []byte(s))
+}
+
+// maxMessage is the largest message that the peer takes.
+func (dc *DataChannel) maxMessage() int { return int(dc.pc.maxMessage.Load()) }
+
+func (dc *DataChannel) send(text bool, data []byte) error {
+	if s := dc.ReadyState(); s != DataChannelOpen {
+		return fmt.Errorf("%w: the data channel is %v", ErrInvalidState, s)
+	}
+	if n := dc.maxMessage(); len(data) > n {
+		return fmt.Errorf("%w: a message of %d bytes; the peer takes %d", ErrType, len(data), n)
+	}
+	if dc.BufferedAmount()+int64(len(data)) > maxBuffered {
+		return fmt.Errorf("%w: %d bytes are buffered; wait for OnBufferedAmountLow", ErrOperation, dc.BufferedAmount())
+	}
+	id, _ := dc.ID()
+	dc.stat.messagesSent.Add(1)
+	dc.stat.bytesSent.Add(uint64(len(data)))
+	dc.transport.data.Send(&dc.meter, id, text, slices.Clone(data), func(err error) {
+		dc.pc.lane.Post(func(mono.Time) { dc.failed(err) })
+	})
+	return nil
+}
+
+// failed closes a channel whose message the association did not take: W3C's
+// answer to an overrun buffer.
+func (dc *DataChannel) failed(err error) {
+	if dc.ReadyState() != DataChannelClosed && !errors.Is(err, sctp.ErrClosed) {
+		dc.pc.events.push(func() { dc.onError.call(err) })
+		_ = dc.Close()
+	}
+}
+
+// Close closes the channel once everything sent has been delivered. It does
+// not wait.
+func (dc *DataChannel) Close() error {
+	for {
+		s := dc.state.Load()
+		if DataChannelState(s) >= DataChannelClosing {
+			return nil
+		}
+		if dc.state.CompareAndSwap(s, uint32(DataChannelClosing)) {
+			break
+		}
+	}
+	dc.pc.lane.Post(func(mono.Time) {
+		if i := slices.Index(dc.pc.opening, dc); i >= 0 {
+			dc.pc.opening = slices.Delete(dc.pc.opening, i, i+1)
+			dc.ended(nil)
+			return
+		}
+		dc.onAssociation(func(c *sctp.Channels, id uint16, now mono.Time) { c.Close(now, id) })
+	})
+	return nil
+}
+
+// opened and ended change the state. Ctl lane.
+func (dc *DataChannel) opened() {
+	if dc.state.CompareAndSwap(uint32(DataChannelConnecting), uint32(DataChannelOpen)) {
+		dc.pc.events.push(func() { dc.onOpen.call(struct{}{}) })
+		if n := dc.BufferedAmountLowThreshold(); n > 0 {
+			dc.SetBufferedAmountLowThreshold(n)
+		}
+	}
+}
+
+func (dc *DataChannel) ended(err error) {
+	if DataChannelState(dc.state.Swap(uint32(DataChannelClosed))) == DataChannelClosed {
+		return
+	}
+	dc.mu.Lock()
+	if dc.detached != nil {
+		dc.detached.end(err)
+	}
+	dc.mu.Unlock()
+	dc.pc.events.push(func() {
+		if err != nil {
+			dc.onError.call(err)
+		}
+		dc.onClose.call(struct{}{})
+	})
+}
+
+// applyData notes that data channels were negotiated, and starts them when
+// DTLS is up. Ctl lane.
+func (pc *PeerConnection) applyData(sec *section, remote *sdp.Media) {
+	pc.wantChannels = true
+	n := uint64(65536) // RFC 8841 §6.1
+	if remote.HasMaxMessageSize {
+		n = remote.MaxMessageSize
+	}
+	if n == 0 || n > 1<<30 {
+		n = 1 << 30
+	}
+	pc.maxMessage.Store(int64(min(n, maxBuffered)))
+	if pc.sctpTransport == nil {
+		pc.sctpTransport = sec.transport
+		pc.startChannels(sec.transport)
+	}
+}
+
+// startChannels hands the association to the data lane.
+func (pc *PeerConnection) startChannels(t *transport) {
+	if pc.sctpTransport != t || t.channels != nil || t.dtlsState != DTLSTransportConnected {
+		return
+	}
+	t.channels = sctp.NewChannels(sctp.Config{
+		MaxMessageSize: maxMessageSize, MaxSendMessageSize: int(pc.maxMessage.Load()), MaxSendBuffer: maxSendBuffer,
+	}, t.isClient())
+	t.data.SetChannels(t.channels)
+	for _, dc := range pc.opening {
+		dc.open(t)
+	}
+	pc.opening = nil
+}
+
+// HandleChannel implements dataplane.Endpoint.
+func (t *transport) HandleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
+	pc := t.pc
+	if pc.closed {
+		return
+	}
+	dc := pc.channels[ev.ID]
+	switch ev.Kind {
+	case sctp.ChannelsConnected:
+		pc.sctpState = SCTPTransportConnected
+	case sctp.ChannelsClosed:
+		pc.sctpState = SCTPTransportClosed
+	case sctp.ChannelOpened:
+		p := ev.Params
+		dc = pc.newDataChannel(p.Label, p.Protocol, DataChannelInit{
+			Unordered: p.Unordered, MaxPacketLifeTime: p.MaxPacketLifeTime, MaxRetransmits: p.MaxRetransmits,
+			Priority: Priority(p.Priority),
+		})
+		dc.transport = t
+		dc.id.Store(int32(ev.ID))
+		pc.channels[ev.ID] = dc
+		pc.dataChannels++
+		pc.events.push(func() { pc.onDataChannel.call(dc) })
+		dc.opened()
+	case sctp.ChannelAcked:
+		if dc != nil {
+			dc.opened()
+		}
+	case sctp.ChannelMessage:
+		if dc != nil {
+			dc.received(Message{Text: ev.Text, Data: ev.Data})
+		}
+	case sctp.ChannelBufferedAmountLow:
+		if dc != nil {
+			pc.events.push(func() { dc.onLow.call(struct{}{}) })
+			dc.writable()
+		}
+	case sctp.ChannelClosing:
+		if dc != nil {
+			dc.state.CompareAndSwap(uint32(DataChannelOpen), uint32(DataChannelClosing))
+		}
+	case sctp.ChannelClosed:
+		if dc != nil {
+			delete(pc.channels, ev.ID)
+			dc.ended(ev.Err)
+		}
+	}
+}

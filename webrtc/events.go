@@ -1,0 +1,59 @@
+package webrtc
+
+import "sync"
+
+// eventQueue calls functions one at a time, in order, on a goroutine that
+// lives while there are any.
+type eventQueue struct {
+	mu      sync.Mutex
+	queue   []func()
+	running bool
+}
+
+func (q *eventQueue) push(f func()) {
+	q.mu.Lock()
+	q.queue = append(q.queue, f)
+	start := !q.running
+	q.running = true
+	q.mu.Unlock()
+	if start {
+		go q.drain()
+	}
+}
+
+func (q *eventQueue) drain() {
+	for {
+		q.mu.Lock()
+		if len(q.queue) == 0 {
+			q.queue, q.running = nil, false
+			q.mu.Unlock()
+			return
+		}
+		f := q.queue[0]
+		q.queue[0] = nil
+		q.queue = q.queue[1:]
+		q.mu.Unlock()
+		f()
+	}
+}
+
+// handler holds an event handler, which may be set at any time.
+type handler[T any] struct {
+	mu sync.Mutex
+	f  func(T)
+}
+
+func (h *handler[T]) set(f func(T)) {
+	h.mu.Lock()
+	h.f = f
+	h.mu.Unlock()
+}
+
+func (h *handler[T]) call(v T) {
+	h.mu.Lock()
+	f := h.f
+	h.mu.Unlock()
+	if f != nil {
+		f(v)
+	}
+}

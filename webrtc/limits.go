@@ -1,0 +1,30 @@
+package webrtc
+
+import "time"
+
+const (
+	// maxMessageSize is the largest data-channel message taken, and what
+	// a=max-message-size announces.
+	maxMessageSize = 262144
+
+	// maxBuffered bounds what the data channels of one connection have
+	// buffered, in bytes: Send fails beyond it.
+	maxBuffered = 8 << 20
+
+	// maxSendBuffer is the association's own bound. It leaves room beyond
+	// maxBuffered for what is on the network and not acknowledged, which the
+	// peer's window bounds.
+	maxSendBuffer = maxBuffered + 16<<20
+
+	// maxEarly bounds the DTLS datagrams kept while the description that says
+	// who the peer is has not been set. More are dropped: the peer repeats
+	// them.
+	maxEarly = 4
+
+	// maxReadQueue bounds the packets of one track that wait for ReadRTP.
+	// Beyond it the newest are dropped and counted.
+	maxReadQueue = 256
+
+	// closeWait bounds how long Close waits for the ctl lane.
+	closeWait = 5 * time.Second
+)

@@ -1,0 +1,188 @@
+package webrtc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/sdp"
+)
+
+// section is one m-line of the session, which keeps its place for good. Ctl
+// lane.
+type section struct {
+	mid       string
+	kind      string
+	tr        *RTPTransceiver // nil for data
+	transport *transport      // nil while rejected
+	bundled   bool            // in the BUNDLE group
+	rejected  bool
+}
+
+// description is a session description that was set.
+type description struct {
+	typ  SDPType
+	text string
+	sdp  *sdp.Session
+}
+
+const (
+	protoRTP  = "UDP/TLS/RTP/SAVPF"
+	protoSCTP = "UDP/DTLS/SCTP"
+)
+
+func isData(m *sdp.Media) bool {
+	return m.Kind == "application" && strings.Contains(m.Proto, "DTLS/SCTP")
+}
+
+func isMedia(m *sdp.Media) bool {
+	return (m.Kind == string(Audio) || m.Kind == string(Video)) && strings.Contains(m.Proto, "RTP/SAVP")
+}
+
+// validateRemote refuses descriptions that cannot be answered (RFC 8829
+// §5.8). What is wrong with one section is an error: half a session that
+// seems to work is worse.
+func validateRemote(s *sdp.Session) error {
+	mids := map[string]bool{}
+	for i := range s.Media {
+		m := &s.Media[i]
+		if m.MID != "" && mids[m.MID] {
+			return fmt.Errorf("%w: two sections have mid %q", ErrSyntax, m.MID)
+		}
+		mids[m.MID] = true
+		if m.Rejected() || !isMedia(m) && !isData(m) {
+			continue
+		}
+		at := func(format string, args ...any) error {
+			return fmt.Errorf("%w: media section %d (%s): "+format, append([]any{ErrUnsupported, i, m.Kind}, args...)...)
+		}
+		if m.ICEUfrag == "" || m.ICEPwd == "" {
+			return at("no ICE credentials")
+		}
+		if _, err := fingerprints(m); err != nil {
+			return at("%v", err)
+		}
+		if isMedia(m) && !m.RTCPMux && !m.RTCPMuxOnly {
+			return at("RTCP without rtcp-mux is not supported")
+		}
+		switch m.Setup {
+		case "", sdp.SetupActPass, sdp.SetupActive, sdp.SetupPassive:
+		default:
+			return at("setup:%s is not supported", m.Setup)
+		}
+	}
+	return nil
+}
+
+// fingerprints reads those of a section whose hash is strong enough.
+func fingerprints(m *sdp.Media) ([]dtls.Fingerprint, error) {
+	var list []dtls.Fingerprint
+	for _, text := range m.Fingerprints {
+		if fp, err := dtls.ParseFingerprint(text); err == nil {
+			list = append(list, fp)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("no fingerprint of sha-256, sha-384 or sha-512")
+	}
+	return list, nil
+}
+
+// mediaBase fills in what every section that is not rejected says of its
+// transport.
+func (pc *PeerConnection) mediaBase(m *sdp.Media, s *section, setup sdp.Setup) error {
+	t := s.transport
+	m.MID = s.mid
+	m.Port = 9 // RFC 8840 §4.1.1: candidates are told apart from m=
+	m.ICEUfrag, m.ICEPwd = t.agent.LocalCredentials()
+	if t.nextUfrag != "" {
+		m.ICEUfrag, m.ICEPwd = t.nextUfrag, t.nextPwd
+	}
+	if !pc.cfg.ICELite {
+		m.ICEOptions = []string{"trickle"}
+	}
+	fp, err := pc.certificate.Fingerprint("sha-256")
+	if err != nil {
+		return err
+	}
+	m.Fingerprints = []string{fp.String()}
+	m.Setup = setup
+	return nil
+}
+
+// withCandidates adds what has been gathered to a local description. The
+// candidates of a bundle stand in its first section.
+func (pc *PeerConnection) withCandidates(d *description) string {
+	s := *d.sdp
+	s.Media = slices.Clone(s.Media)
+	seen := map[*transport]bool{}
+	for i, sec := range pc.sections {
+		t := sec.transport
+		if i >= len(s.Media) || t == nil || seen[t] || s.Media[i].Rejected() {
+			continue
+		}
+		seen[t] = true
+		m := &s.Media[i]
+		ufrag, _ := t.agent.LocalCredentials()
+		if m.ICEUfrag != ufrag {
+			continue // gathered for another generation
+		}
+		m.Candidates = nil
+		for i := range t.candidates {
+			m.Candidates = append(m.Candidates, strings.TrimPrefix(t.candidates[i].String(), "candidate:"))
+		}
+		m.EndOfCandidates = t.gathering == ICEGatheringComplete
+	}
+	return s.String()
+}
+
+func (pc *PeerConnection) newSession() *sdp.Session {
+	pc.sessionVersion++
+	return &sdp.Session{
+		Origin:           sdp.Origin{ID: pc.sessionID, Version: pc.sessionVersion},
+		ICELite:          pc.cfg.ICELite,
+		ExtmapAllowMixed: true,
+		MSIDSemantic:     " WMS *",
+	}
+}
+
+// mediaSection writes the RTP part of a section: codecs, extensions, msid and
+// sources.
+func (pc *PeerConnection) senderLines(m *sdp.Media, tr *RTPTransceiver) {
+	if !m.Direction.Sends() {
+		return
+	}
+	s := tr.sender
+	stream, track := "-", s.trackID
+	if len(s.streams) > 0 {
+		stream = s.streams[0]
+	}
+	m.MSIDs = []sdp.MSID{{Stream: stream, Track: track}}
+	m.SSRCs = []sdp.SSRC{{ID: s.ssrc, CNAME: pc.cname, MSID: stream + " " + track}}
+	for i := range m.Codecs {
+		if isRTX(&m.Codecs[i]) {
+			m.SSRCs = append(m.SSRCs, sdp.SSRC{ID: s.rtxSSRC, CNAME: pc.cname, MSID: stream + " " + track})
+			m.SSRCGroups = []sdp.SSRCGroup{{Semantics: "FID", SSRCs: []uint32{s.ssrc, s.rtxSSRC}}}
+			break
+		}
+	}
+}
+
+func rejectedMedia(m *sdp.Media) sdp.Media {
+	r := sdp.Media{Kind: m.Kind, Proto: m.Proto, Formats: m.Formats, MID: m.MID, Direction: sdp.Inactive}
+	if isMedia(m) {
+		r.Codecs = m.Codecs[:min(1, len(m.Codecs))]
+		r.Formats = r.Formats[:min(1, len(r.Formats))]
+	}
+	return r
+}
+
+func (pc *PeerConnection) sectionByMID(mid string) *section {
+	for _, s := range pc.sections {
+		if s.mid == mid {
+			return s
+		}
+	}
+	return nil
+}

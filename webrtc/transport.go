@@ -1,0 +1,399 @@
+package webrtc
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/ice"
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
+	"github.com/sluicertc/sluice/srtp"
+	"github.com/sluicertc/sluice/stun"
+)
+
+// transport is the ICE agent, the DTLS machine and the dataplane transport of
+// one bundle, or of one section that is not bundled. Ctl lane.
+type transport struct {
+	pc    *PeerConnection
+	agent *ice.Agent
+	conn  *dtls.Conn           // nil until the roles are known
+	data  *dataplane.Transport // nil until a check has been authenticated
+	timer *dataplane.Timer
+
+	ufrags     []string // registered, the current one last
+	role       dtls.Role
+	gathering  ICEGatheringState
+	iceState   ICEConnectionState
+	dtlsState  DTLSTransportState
+	candidates []ice.Candidate // local ones of this generation
+
+	remoteUfrag, remotePwd string
+	nextUfrag, nextPwd     string // of a restart that has been offered
+	remoteFingerprints     []dtls.Fingerprint
+	selected               ice.Path
+	via                    *dataplane.Shard // of the packet being handled
+	early                  [][]byte         // DTLS before conn exists
+	channels               *sctp.Channels   // made when data was negotiated
+	closed                 bool
+	buf                    [2048]byte
+}
+
+// newTransport makes the agent. Controlling is the role of the offerer.
+func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
+	t := &transport{pc: pc}
+	role := ice.Controlled
+	if controlling {
+		role = ice.Controlling
+	}
+	timers := pc.cfg.ICETimers
+	agent, err := ice.New(ice.Config{
+		Role: role, Lite: pc.cfg.ICELite, Hosts: pc.hosts(), Announced: pc.cfg.AnnouncedAddresses,
+		STUNServers: pc.stunServers, Ta: timers.Pacing, DisconnectedTimeout: timers.DisconnectedTimeout,
+		ConsentExpiry: timers.ConsentExpiry, FailedTimeout: timers.FailedTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.agent = agent
+	t.timer = pc.lane.NewTimer(func(now mono.Time) {
+		t.agent.HandleTimeout(now)
+		if t.conn != nil {
+			t.conn.HandleTimeout(now)
+		}
+		t.pump(now)
+	})
+	if err := t.register(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// register makes the agent's user fragment known to the engine. The one
+// before stays known: its checks may still be on the way.
+func (t *transport) register() error {
+	ufrag, _ := t.agent.LocalCredentials()
+	if err := t.pc.engine.Register(ufrag, t.pc.lane, t); err != nil {
+		return err
+	}
+	t.ufrags = append(t.ufrags, ufrag)
+	if len(t.ufrags) > 2 {
+		t.pc.engine.Unregister(t.ufrags[0])
+		t.ufrags = t.ufrags[1:]
+	}
+	return nil
+}
+
+// HandlePacket implements dataplane.Endpoint.
+func (t *transport) HandlePacket(now mono.Time, p *dataplane.Packet) {
+	if t.closed {
+		return
+	}
+	t.via = p.Shard
+	switch {
+	case p.ContentType != 0:
+		if t.conn != nil {
+			// What is wrong with a record is counted by the machine.
+			_ = t.conn.HandleRecord(now, p.ContentType, p.Buf)
+		}
+	case stun.Is(p.Buf):
+		path := ice.Path{Local: p.Local, Remote: p.Remote}
+		_ = t.agent.HandlePacket(now, p.Buf, path)
+		if !p.Known && t.data != nil && t.agent.Validated(path) {
+			t.data.AddRemote(p.Shard, p.Remote)
+		}
+	case p.Known:
+		t.handleDTLS(now, p.Buf)
+	}
+	t.pump(now)
+}
+
+// handleDTLS takes a handshake datagram from an address that ICE has
+// authenticated.
+func (t *transport) handleDTLS(now mono.Time, b []byte) {
+	if t.conn != nil {
+		_ = t.conn.HandlePacket(now, b)
+		return
+	}
+	if len(t.early) < maxEarly {
+		t.early = append(t.early, append([]byte(nil), b...))
+	}
+}
+
+// HandleFailure implements dataplane.Endpoint.
+func (t *transport) HandleFailure(_ mono.Time, err error) {
+	t.pc.log.Error("transport failed", "id", t.pc.id, "err", err)
+	t.setDTLS(DTLSTransportFailed)
+}
+
+// startDTLS makes the handshake machine, once both sides' roles are known.
+func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
+	if t.conn != nil {
+		t.conn.SetRemoteFingerprints(t.remoteFingerprints)
+		t.pump(now)
+		return nil
+	}
+	conn, err := dtls.New(dtls.Config{Role: role, Certificate: t.pc.certificate, RemoteFingerprints: t.remoteFingerprints})
+	if err != nil {
+		return err
+	}
+	t.conn, t.role = conn, role
+	t.maybeStartDTLS(now)
+	for _, b := range t.early {
+		_ = t.conn.HandlePacket(now, b)
+	}
+	t.early = nil
+	t.pump(now)
+	return nil
+}
+
+// maybeStartDTLS starts the machine when there is a path to speak on.
+func (t *transport) maybeStartDTLS(now mono.Time) {
+	if t.conn != nil && t.dtlsState == DTLSTransportNew && t.selected.Remote.IsValid() {
+		t.setDTLS(DTLSTransportConnecting)
+		t.conn.Start(now)
+	}
+}
+
+// pump drains the machines: events first, because what they lead to (an
+// address admitted to the dataplane) must be in place before the peer can
+// answer what is sent afterwards.
+func (t *transport) pump(now mono.Time) {
+	if t.closed {
+		return
+	}
+	for {
+		ev, ok := t.agent.Event()
+		if !ok {
+			break
+		}
+		t.iceEvent(now, ev)
+	}
+	for {
+		n, path := t.agent.Transmit(now, t.buf[:])
+		if n == 0 {
+			break
+		}
+		t.writeSTUN(now, t.buf[:n], path)
+	}
+	if t.conn != nil {
+		t.pumpDTLS(now)
+	}
+	if t.closed {
+		return
+	}
+	next := t.agent.Timeout()
+	if t.conn != nil {
+		next = mono.Earliest(next, t.conn.Timeout())
+	}
+	t.timer.Set(next)
+}
+
+func (t *transport) writeSTUN(now mono.Time, b []byte, path ice.Path) {
+	if b[0]&1 == 0 && b[1]&0x10 == 0 { // a request: its response must find us
+		t.pc.engine.Expect(now, stun.TransactionID(b[8:20]), t.pc.lane, t)
+	}
+	t.pc.lane.Write(t.shard(), b, path.Local.Addr(), path.Remote)
+}
+
+// shard is the one whose socket sends control packets: every shard's has the
+// same port.
+func (t *transport) shard() *dataplane.Shard {
+	if t.data != nil {
+		return t.data.Shard()
+	}
+	return t.pc.lane.Shard()
+}
+
+func (t *transport) pumpDTLS(now mono.Time) {
+	for t.selected.Remote.IsValid() {
+		n := t.conn.Transmit(now, t.buf[:])
+		if n == 0 {
+			break
+		}
+		t.pc.lane.Write(t.shard(), t.buf[:n], t.selected.Local.Addr(), t.selected.Remote)
+	}
+	for t.data != nil && t.dtlsState != DTLSTransportNew {
+		n, contentType := t.conn.TransmitRecord(now, t.buf[:])
+		if n == 0 {
+			break
+		}
+		t.data.SendRecord(contentType, t.buf[:n])
+	}
+	for {
+		ev, ok := t.conn.Event()
+		if !ok {
+			return
+		}
+		switch ev := ev.(type) {
+		case dtls.Connected:
+			t.connected(now)
+		case dtls.Closed:
+			t.dtlsClosed(ev.Err)
+			return
+		}
+	}
+}
+
+// connected hands the keys to the data lane (RFC 5764 §4.2).
+func (t *transport) connected(now mono.Time) {
+	in, out, err := t.srtpContexts()
+	if err != nil {
+		t.pc.log.Warn("no SRTP keys", "id", t.pc.id, "err", err)
+		t.setDTLS(DTLSTransportFailed)
+		return
+	}
+	t.data.SetKeys(in, out, t.conn.Records())
+	t.setDTLS(DTLSTransportConnected)
+	t.pc.startChannels(t)
+	for {
+		n := t.conn.EarlyData(t.buf[:])
+		if n == 0 {
+			break
+		}
+		b := append([]byte(nil), t.buf[:n]...)
+		t.data.Channels(func(c *sctp.Channels, now mono.Time) { _ = c.HandlePacket(now, b) })
+	}
+	t.pc.program()
+}
+
+func (t *transport) srtpContexts() (in, out *srtp.Context, err error) {
+	profile, localKey, localSalt, remoteKey, remoteSalt, err := t.conn.SRTPKeys()
+	if errors.Is(err, dtls.ErrNoSRTP) {
+		return nil, nil, nil // data channels only
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if in, err = srtp.NewContext(srtp.Profile(profile), remoteKey, remoteSalt); err != nil {
+		return nil, nil, err
+	}
+	if out, err = srtp.NewContext(srtp.Profile(profile), localKey, localSalt); err != nil {
+		return nil, nil, err
+	}
+	return in, out, nil
+}
+
+func (t *transport) dtlsClosed(err error) {
+	t.timer.Set(0)
+	if errors.Is(err, dtls.ErrCloseNotify) {
+		t.setDTLS(DTLSTransportClosed)
+		// Nothing can be carried any more; W3C has no state for "the other
+		// side has left", so the connection closes as by Close.
+		t.pc.closeOnLane(mono.Now())
+		return
+	}
+	if errors.Is(err, dtls.ErrClosed) {
+		return
+	}
+	t.pc.log.Info("DTLS failed", "id", t.pc.id, "err", err)
+	t.setDTLS(DTLSTransportFailed)
+}
+
+func (t *transport) setDTLS(s DTLSTransportState) {
+	if t.dtlsState != s {
+		t.dtlsState = s
+		t.pc.updateState()
+	}
+}
+
+func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
+	switch ev.Kind {
+	case ice.EventCandidate:
+		t.candidates = append(t.candidates, ev.Candidate)
+		t.pc.localCandidate(t, &ev.Candidate)
+	case ice.EventGatheringDone:
+		t.gathering = ICEGatheringComplete
+		t.pc.updateGathering()
+	case ice.EventState:
+		t.iceStateChanged(ev.State)
+	case ice.EventValidated:
+		t.admit(ev.Path)
+	case ice.EventSelected:
+		t.selected = ev.Path
+		t.admit(ev.Path)
+		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
+		t.maybeStartDTLS(now)
+	}
+}
+
+// admit lets the dataplane take packets from an address that ICE has
+// authenticated. The first one decides where the transport lives: on the
+// shard to which the kernel's hash sends that address.
+func (t *transport) admit(path ice.Path) {
+	via := t.via
+	if via == nil {
+		via = t.pc.lane.Shard()
+	}
+	if t.data == nil {
+		t.data = t.pc.engine.NewTransport(via, dataplane.TransportConfig{
+			Lane: t.pc.lane, Endpoint: t, CNAME: t.pc.cname, SSRC: t.pc.feedbackSSRC,
+		})
+	}
+	t.data.AddRemote(via, path.Remote)
+}
+
+func (t *transport) iceStateChanged(s ice.State) {
+	t.iceState = [...]ICEConnectionState{
+		ice.StateNew: ICEConnectionNew, ice.StateChecking: ICEConnectionChecking,
+		ice.StateConnected: ICEConnectionConnected, ice.StateCompleted: ICEConnectionCompleted,
+		ice.StateDisconnected: ICEConnectionDisconnected, ice.StateFailed: ICEConnectionFailed,
+		ice.StateClosed: ICEConnectionClosed,
+	}[s]
+	if t.data != nil {
+		if _, ok := t.agent.Selected(); !ok {
+			// Without consent nothing may be sent (RFC 7675 §5.1).
+			t.selected = ice.Path{}
+			t.data.SetRemote(netip.Addr{}, netip.AddrPort{})
+		} else if rtt := t.roundTrip(); rtt > 0 {
+			t.data.SetRTT(rtt)
+		}
+	}
+	t.pc.updateState()
+}
+
+// setRemote applies the peer's ICE parameters and fingerprints. It reports
+// whether the peer restarted ICE.
+func (t *transport) setRemote(now mono.Time, ufrag, pwd string) error {
+	t.remoteUfrag, t.remotePwd = ufrag, pwd
+	err := t.agent.SetRemoteCredentials(now, ufrag, pwd)
+	t.pump(now)
+	return err
+}
+
+// restart begins a new generation of ICE credentials.
+func (t *transport) restart(now mono.Time) error { return t.restartAs(now, "", "") }
+
+func (t *transport) gather(now mono.Time) {
+	if t.gathering == ICEGatheringNew {
+		t.gathering = ICEGatheringGathering
+		t.pc.updateGathering()
+		t.agent.Gather(now)
+		t.pump(now)
+	}
+}
+
+// close ends everything; the peer learns of it by a close_notify.
+func (t *transport) close(now mono.Time) {
+	if t.closed {
+		return
+	}
+	if t.conn != nil {
+		t.conn.Close(now)
+		t.pumpDTLS(now)
+	}
+	t.closed = true
+	t.timer.Set(0)
+	t.agent.Close()
+	for _, u := range t.ufrags {
+		t.pc.engine.Unregister(u)
+	}
+	if t.data != nil {
+		t.data.Close(nil)
+	}
+	t.iceState = ICEConnectionClosed
+	if t.dtlsState != DTLSTransportFailed {
+		t.dtlsState = DTLSTransportClosed
+	}
+}
