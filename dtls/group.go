@@ -64,3 +64,16 @@ func agree(g Group, own *ecdh.PrivateKey, peer []byte) ([]byte, error) {
 	}
 	return secret, nil
 }
+
+// String returns the name in the TLS registry.
+func (g Group) String() string {
+	switch g {
+	case GroupP256:
+		return "P-256"
+	case GroupP384:
+		return "P-384"
+	case GroupX25519:
+		return "X25519"
+	}
+	return "none"
+}

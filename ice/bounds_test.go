@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/stun"
 )
 
@@ -288,5 +289,54 @@ func TestFullTransactionTableGivesUpSupersededOnesFirst(t *testing.T) {
 	a.check(1, pr)
 	if len(a.txs) != MaxTransactions || pr.state != PairInProgress {
 		t.Errorf("%d, %v: supersede makes room", len(a.txs), pr.state)
+	}
+}
+
+func TestFullCheckListKeepsTheHighest(t *testing.T) {
+	a, _ := New(Config{Hosts: hostA})
+	for i := range MaxPairs {
+		a.newPair(a.bases[0], &remote{addr: hostB[0], cand: Candidate{Priority: uint32(100 + i)}}, false)
+	}
+	low := &remote{addr: hostB[0], cand: Candidate{Priority: 1}}
+	if a.newPair(a.bases[0], low, false) != nil || a.drops.Pairs != 1 {
+		t.Error("a lower pair got in")
+	}
+	for _, pr := range a.pairs {
+		pr.state = PairSucceeded
+	}
+	a.selected = a.pairs[0]
+	if a.newPair(a.bases[0], low, false) != nil {
+		t.Error("a working pair made room for a guess")
+	}
+	if a.newPair(a.bases[0], low, true) == nil || len(a.pairs) != MaxPairs || a.pairs[0] != a.selected {
+		t.Error("no room for a pair which the peer uses, or the selected one is gone")
+	}
+}
+
+func TestCheckRTOGrowsWithTheList(t *testing.T) {
+	a, _ := New(Config{Hosts: hostA})
+	for i := range 20 {
+		a.newPair(a.bases[0], &remote{cand: Candidate{Priority: uint32(i)}}, false).state = PairWaiting
+	}
+	if got := a.checkRTO(); got != 20*50*time.Millisecond { // RFC 8445 §14.3
+		t.Errorf("%v", got)
+	}
+	a.pairs = a.pairs[:3]
+	if got := a.checkRTO(); got != 500*time.Millisecond {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestConsentAnswerEndsOlderRequests(t *testing.T) {
+	a, _ := New(Config{Hosts: hostA})
+	a.AddRemoteCandidate(1, Candidate{Component: 1, Foundation: "1", Addr: hostB[0]})
+	pr := a.pairs[0]
+	for i := range 3 {
+		a.begin(1, txConsent, pr, pr.path()).sent = mono.Time(10 * i)
+	}
+	newest := a.txs[2]
+	a.consentGiven(a.txs[1])
+	if len(a.txs) != 1 || a.txs[0] != newest {
+		t.Errorf("%d requests left", len(a.txs))
 	}
 }
