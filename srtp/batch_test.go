@@ -153,6 +153,14 @@ func TestBatchForgeryDoesNotMislead(t *testing.T) {
 				_, err := b.Result(i)
 				wantErr(t, fmt.Sprint("round ", round, " packet ", i), err, want)
 			}
+			forged := protect(t, tx, packet(1, base+8))
+			forged[2] += 0x40
+			b.Reset()
+			b.Add(rx, forged, forged)
+			b.Unprotect()
+			if s := rx.streams.find(1); s.top != s.ahead {
+				t.Errorf("round %d: top is left %d ahead", round, s.top-s.ahead)
+			}
 		}
 	})
 }

@@ -231,3 +231,24 @@ func TestTableAgainstMap(t *testing.T) {
 		}
 	}
 }
+
+// RFC 3711 appendix A at its edges: half the sequence space away.
+func TestEstimateEdges(t *testing.T) {
+	for _, v := range []struct {
+		last uint64
+		seq  uint16
+		want uint64
+	}{
+		{1<<16 | 100, 100 + 1<<15, 1<<16 | (100 + 1<<15)}, // SEQ - s_l is not above 2^15
+		{1<<16 | 100, 101 + 1<<15, 101 + 1<<15},           // it is
+		{100, 101 + 1<<15, 101 + 1<<15},                   // no counter below zero
+		{1<<16 | 1<<15, 0, 1 << 16},                       // s_l - 2^15 is not above SEQ
+		{1<<16 | (1<<15 + 1), 0, 2 << 16},                 // it is
+		{1<<16 | 65535, 65535, 1<<16 | 65535},             // itself
+		{1<<16 | 65535, 1<<15 - 1, 1<<16 | (1<<15 - 1)},   // exactly half behind
+	} {
+		if got := estimate(v.last+1, v.seq); got != v.want {
+			t.Errorf("after %#x, seq %#x: %#x, want %#x", v.last, v.seq, got, v.want)
+		}
+	}
+}

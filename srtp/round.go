@@ -60,8 +60,9 @@ func (b *Batch) gather(from int) int {
 		if it.stream != nil {
 			ahead = it.stream.ahead
 		}
-		if top == nil || estimate(*top, seq) != estimate(ahead, seq) {
-			return i // never the first, whose top is ahead
+		// The round's first always goes: its top is ahead.
+		if i > from && (top == nil || estimate(*top, seq) != estimate(ahead, seq)) {
+			return i
 		}
 		it.index, it.err = guess(it.stream, seq)
 		if it.err != nil {
