@@ -170,19 +170,14 @@ func (l *Lane) packet(now mono.Time, c *ctlPacket) {
 	p := Packet{
 		Buf: c.buf[:c.n], Remote: c.remote, Shard: l.shard,
 		Local: netip.AddrPortFrom(c.local, l.engine.addr.Port()),
-		Known: c.t != nil, ContentType: c.contentType, At: c.at,
+		ContentType: c.contentType, At: c.at,
 	}
-	lane, ep := (*Lane)(nil), Endpoint(nil)
-	if c.t != nil {
-		lane, ep = c.t.lane, c.t.endpoint
-	} else {
-		r, ok := l.engine.owner(p.Buf)
-		if !ok {
-			l.shard.strangers.Add(1)
-			return
-		}
-		lane, ep = r.lane, r.ep
+	lane, ep := l.owner(c)
+	if ep == nil {
+		l.shard.strangers.Add(1)
+		return
 	}
+	p.Known = c.t != nil && ep == c.t.endpoint
 	if lane == l {
 		l.guard(ep, func() { ep.HandlePacket(now, &p) })
 		return
@@ -197,6 +192,20 @@ func (l *Lane) packet(now mono.Time, c *ctlPacket) {
 		lane.forwarded.Add(-1)
 		lane.guard(ep, func() { ep.HandlePacket(now, &p) })
 	})
+}
+
+// owner is whose a packet is. STUN names its endpoint, which may be another
+// than the one its address had before: a peer may use a port again.
+func (l *Lane) owner(c *ctlPacket) (*Lane, Endpoint) {
+	if b := c.buf[:c.n]; c.contentType == 0 && stun.Is(b) {
+		if r, ok := l.engine.owner(b); ok {
+			return r.lane, r.ep
+		}
+	}
+	if c.t != nil {
+		return c.t.lane, c.t.endpoint
+	}
+	return nil, nil
 }
 
 // ctlPacket is a packet on its way from the data lane to the ctl lane.

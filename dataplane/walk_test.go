@@ -454,7 +454,7 @@ func TestClass12_SourcesAreBounded(t *testing.T) {
 	}
 }
 
-func TestClass1_DTLSFromUnvalidatedAddressIsDropped(t *testing.T) {
+func TestClass01_DTLSFromUnvalidatedAddressIsDropped(t *testing.T) {
 	r := newRig(t, 1)
 	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)
 	stranger := netip.MustParseAddrPort("203.0.113.9:1")
