@@ -33,6 +33,7 @@ type transport struct {
 	nextUfrag, nextPwd     string // of a restart that has been offered
 	remoteFingerprints     []dtls.Fingerprint
 	selected               ice.Path
+	heard                  ice.Path         // where DTLS last came from
 	via                    *dataplane.Shard // of the packet being handled
 	early                  [][]byte         // DTLS before conn exists
 	channels               *sctp.Channels   // made when data was negotiated
@@ -104,6 +105,7 @@ func (t *transport) HandlePacket(now mono.Time, p *dataplane.Packet) {
 			t.data.AddRemote(p.Shard, p.Remote)
 		}
 	case p.Known:
+		t.heard = ice.Path{Local: p.Local, Remote: p.Remote}
 		t.handleDTLS(now, p.Buf)
 	}
 	t.pump(now)
@@ -113,6 +115,9 @@ func (t *transport) HandlePacket(now mono.Time, p *dataplane.Packet) {
 // authenticated.
 func (t *transport) handleDTLS(now mono.Time, b []byte) {
 	if t.conn != nil {
+		// A client may begin as soon as its own pair works, before ours is
+		// nominated.
+		t.beginDTLS(now)
 		_ = t.conn.HandlePacket(now, b)
 		return
 	}
@@ -141,7 +146,7 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 	t.conn, t.role = conn, role
 	t.maybeStartDTLS(now)
 	for _, b := range t.early {
-		_ = t.conn.HandlePacket(now, b)
+		t.handleDTLS(now, b)
 	}
 	t.early = nil
 	t.pump(now)
@@ -150,10 +155,25 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 
 // maybeStartDTLS starts the machine when there is a path to speak on.
 func (t *transport) maybeStartDTLS(now mono.Time) {
-	if t.conn != nil && t.dtlsState == DTLSTransportNew && t.selected.Remote.IsValid() {
+	if t.conn != nil && t.selected.Remote.IsValid() {
+		t.beginDTLS(now)
+	}
+}
+
+func (t *transport) beginDTLS(now mono.Time) {
+	if t.dtlsState == DTLSTransportNew {
 		t.setDTLS(DTLSTransportConnecting)
 		t.conn.Start(now)
 	}
+}
+
+// dtlsPath is where handshake datagrams go: the selected pair, or before there
+// is one, where the peer's have come from.
+func (t *transport) dtlsPath() ice.Path {
+	if t.selected.Remote.IsValid() {
+		return t.selected
+	}
+	return t.heard
 }
 
 // pump drains the machines: events first, because what they lead to (an
@@ -207,12 +227,12 @@ func (t *transport) shard() *dataplane.Shard {
 }
 
 func (t *transport) pumpDTLS(now mono.Time) {
-	for t.selected.Remote.IsValid() {
+	for path := t.dtlsPath(); path.Remote.IsValid(); {
 		n := t.conn.Transmit(now, t.buf[:])
 		if n == 0 {
 			break
 		}
-		t.pc.lane.Write(t.shard(), t.buf[:n], t.selected.Local.Addr(), t.selected.Remote)
+		t.pc.lane.Write(t.shard(), t.buf[:n], path.Local.Addr(), path.Remote)
 	}
 	for t.data != nil && t.dtlsState != DTLSTransportNew {
 		n, contentType := t.conn.TransmitRecord(now, t.buf[:])
@@ -344,7 +364,7 @@ func (t *transport) iceStateChanged(s ice.State) {
 	if t.data != nil {
 		if _, ok := t.agent.Selected(); !ok {
 			// Without consent nothing may be sent (RFC 7675 §5.1).
-			t.selected = ice.Path{}
+			t.selected, t.heard = ice.Path{}, ice.Path{}
 			t.data.SetRemote(netip.Addr{}, netip.AddrPort{})
 		} else if rtt := t.roundTrip(); rtt > 0 {
 			t.data.SetRTT(rtt)
