@@ -4,6 +4,7 @@ import "github.com/sluicertc/sluice/internal/mono"
 
 // handleSack takes a SACK, RFC 9260 §6.2.1.
 func (a *Association) handleSack(now mono.Time, c chunk) error {
+	a.tx.burst, a.tx.resume = 0, 0
 	s, ok := parseSack(c)
 	if !ok {
 		return ErrMalformed

@@ -141,6 +141,9 @@ func (a *Association) HandleTimeout(now mono.Time) {
 	if a.tx.t3 != 0 && a.tx.t3 <= now {
 		a.onT3(now)
 	}
+	if due(&a.tx.resume) {
+		a.tx.burst = 0
+	}
 	if due(&a.rx.sackTimer) {
 		a.rx.sackNow = true
 	}
@@ -157,6 +160,7 @@ func (a *Association) Timeout() mono.Time {
 	t := mono.Earliest(a.t1, a.t2)
 	t = mono.Earliest(t, a.t5)
 	t = mono.Earliest(t, a.tx.t3)
+	t = mono.Earliest(t, a.tx.resume)
 	t = mono.Earliest(t, a.rx.sackTimer)
 	t = mono.Earliest(t, a.rc.timer)
 	return mono.Earliest(t, a.hb.timer)

@@ -151,12 +151,15 @@ func (c *Channels) onDCEP(now mono.Time, e *Event) {
 }
 
 // accept takes the peer's OPEN for a stream which is not in use. RFC 8832 §6:
-// one which is not well formed or has an id of our parity is closed at once.
+// one which is not well formed is closed at once.
+//
+// Deviates: §6 has an id of our parity refused, too. aiortc takes the parity
+// from the ICE role and not from DTLS; browsers accept it, and so it must open.
 func (c *Channels) accept(now mono.Time, sid uint16, p *ChannelParams, ok bool) {
 	ch := &channel{id: sid, params: *p, remote: true, acked: true, skip: c.assoc.resetsPending(sid)}
 	ch.params.ID = &ch.id
 	size := len(p.Label) + len(p.Protocol)
-	ok = ok && (sid&1 == 0) != c.client && sid < c.assoc.outStreams && c.names+size <= maxRemoteNames
+	ok = ok && sid < c.assoc.outStreams && c.names+size <= maxRemoteNames
 	if ok {
 		ok = c.assoc.write(now, sid, ppidDCEP, []byte{dcepAck}, SendOptions{}, writeMode{force: true, quiet: true}) == nil
 	}

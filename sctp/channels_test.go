@@ -376,7 +376,6 @@ func TestBadOpensAreClosed(t *testing.T) {
 		sid uint16
 		b   []byte
 	}{
-		"our parity":   {1, good}, // end 1, the server, owns odd ids
 		"cut":          {2, good[:len(good)-1]},
 		"trailing":     {2, append(append([]byte(nil), good...), 0)},
 		"unknown type": {2, append([]byte{dcepOpen, 0x7f}, good[2:]...)},
@@ -397,6 +396,21 @@ func TestBadOpensAreClosed(t *testing.T) {
 			}
 		})
 	}
+	t.Run("our parity opens", func(t *testing.T) {
+		ab, ba := plain()
+		p := newChannelPair(t, Config{}, ab, ba).connect()
+		// End 1, the server, owns odd ids; its own channels go round this one.
+		if err := p.c[0].assoc.Write(p.Now, 1, ppidDCEP, good, SendOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		p.Sleep(time.Second)
+		if p.count(1, ChannelOpened, 1) != 1 {
+			t.Error("not opened")
+		}
+		if id, err := p.c[1].Open(p.Now, ChannelParams{}); err != nil || id == 1 {
+			t.Errorf("own channel %d, %v", id, err)
+		}
+	})
 	t.Run("in use", func(t *testing.T) {
 		ab, ba := plain()
 		p := newChannelPair(t, Config{}, ab, ba).connect()
@@ -413,8 +427,9 @@ func TestBadOpensAreClosed(t *testing.T) {
 func TestRefusedChannelIsReported(t *testing.T) {
 	ab, ba := plain()
 	p := newChannelPair(t, Config{}, ab, ba).connect()
-	p.c[0].client = false // both believe to be the server
+	p.c[0].client = false // both believe to be the server, and take one id
 	id := p.open(0, ChannelParams{})
+	p.open(1, ChannelParams{})
 	if !p.Run(time.Second, func() bool { return p.count(0, ChannelClosed, id) == 1 }) {
 		t.Fatal("not closed")
 	}

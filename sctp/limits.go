@@ -61,6 +61,13 @@ const (
 	// maxReason bounds the text of an ABORT.
 	maxReason = 128
 
+	// maxBurst bounds the new data, in bytes, that one Transmit drain lets go
+	// at once: half of the smallest receive buffer met in the field, Linux'
+	// default of 212,992 bytes counted at 2304 for each full packet. The rest
+	// follows with the next SACK, or after a sixteenth of the round trip.
+	maxBurst = 48 << 10
+	minPause = 250 * time.Microsecond
+
 	// maxResetRequest bounds the streams in one request. Others wait for the
 	// next one.
 	maxResetRequest = 200

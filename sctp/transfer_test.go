@@ -337,6 +337,37 @@ func TestStreamsShareByWeight(t *testing.T) {
 	}
 }
 
+// However large the window is, a drain ends after maxBurst bytes: what it sends
+// lands in the peer's socket buffer all at once.
+func TestBurstStaysBelowASocketBuffer(t *testing.T) {
+	a := established(t, Config{})
+	a.cc.cwnd, a.tx.peerWindow = 1<<20, 1<<20
+	now := simtest.Epoch
+	for n := range 8 {
+		must(t, a.Write(now, 0, 53, body(n, 100<<10), SendOptions{}))
+	}
+	buf := make([]byte, DefaultMTU)
+	flush := func() (bytes int) {
+		for n := a.Transmit(now, buf); n > 0; n = a.Transmit(now, buf) {
+			bytes += n
+		}
+		return bytes
+	}
+	for range 3 {
+		if n := flush(); n < maxBurst || n > maxBurst+maxBurst/8 {
+			t.Fatalf("%d bytes at once, want about %d", n, maxBurst)
+		}
+		if n := flush(); n != 0 {
+			t.Fatalf("%d bytes more without a pause", n)
+		}
+		if at := a.Timeout(); at > now.Add(time.Second) {
+			t.Fatalf("goes on at %v", at)
+		}
+		now = a.Timeout()
+		a.HandleTimeout(now)
+	}
+}
+
 func TestOneSackPerBurst(t *testing.T) {
 	a := established(t, Config{})
 	for n := range uint32(40) {

@@ -112,7 +112,7 @@ func (a *Association) mayResend() bool {
 // cwnd and the peer's window, or one chunk alone as a probe.
 //
 // Deviates: §6.1 D would limit bursts to 4 packets. With one SACK per burst
-// that would be the rate; the queue below is told of the whole burst at once.
+// that would be the rate; maxBurst limits them instead.
 func (a *Association) maySend(n int) bool {
 	t := &a.tx
 	switch a.state {
@@ -213,6 +213,16 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	if !a.maySend(n) {
 		return pkt
 	}
+	if t.flight == 0 {
+		t.burst = 0
+	}
+	if t.burst >= maxBurst {
+		if t.resume == 0 {
+			t.resume = now.Add(max(a.rto.srtt/16, minPause))
+		}
+		return pkt
+	}
+	t.burst += n
 	c := sentChunk{msg: m, off: m.sent, n: n, sends: 1}
 	if m.unordered {
 		c.flags |= flagUnordered

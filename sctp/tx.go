@@ -68,6 +68,11 @@ type sender struct {
 	rttOn   bool
 	rttFrom mono.Time
 
+	// A burst of new data ends after maxBurst bytes, and goes on with the
+	// next SACK or at resume, whichever comes first.
+	burst  int
+	resume mono.Time
+
 	advanced   uint32 // Advanced.Peer.Ack.Point, RFC 3758 §3.5 A1
 	forwardDue bool
 }
