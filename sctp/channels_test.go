@@ -427,9 +427,8 @@ func TestBadOpensAreClosed(t *testing.T) {
 func TestRefusedChannelIsReported(t *testing.T) {
 	ab, ba := plain()
 	p := newChannelPair(t, Config{}, ab, ba).connect()
-	p.c[0].client = false // both believe to be the server, and take one id
-	id := p.open(0, ChannelParams{})
-	p.open(1, ChannelParams{})
+	p.c[1].names = maxRemoteNames // no room for another label
+	id := p.open(0, ChannelParams{Label: "x"})
 	if !p.Run(time.Second, func() bool { return p.count(0, ChannelClosed, id) == 1 }) {
 		t.Fatal("not closed")
 	}
