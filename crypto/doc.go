@@ -15,3 +15,5 @@
 // srtp and dtls do, each by its own RFC. It offers no stream, no hash and no
 // cipher for other purposes.
 package crypto
+
+//go:generate sh -c "cd _asm && GOWORK=off go run . -out ../aesgcm_amd64.s"

@@ -8,7 +8,8 @@ import (
 // GCMKey is an AES-128 or AES-256 key made ready for GCM (NIST SP 800-38D)
 // with 12-byte nonces and 16-byte tags. It is immutable until Clear.
 type GCMKey struct {
-	aead cipher.AEAD
+	table gcmTable // first: the kernels find it there
+	aead  cipher.AEAD
 }
 
 // NewGCMKey expands key, 16 or 32 bytes; other lengths give ErrKeySize. It
@@ -26,13 +27,15 @@ func NewGCMKey(key []byte) (*GCMKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &GCMKey{aead: aead}, nil
+	k := &GCMKey{aead: aead}
+	k.table.expand(key)
+	return k, nil
 }
 
 // Clear zeroes the key. A job that uses it afterwards panics.
 func (k *GCMKey) Clear() {
 	Wipe(k.aead)
-	k.aead = nil
+	*k = GCMKey{}
 }
 
 // GCMJob is one packet to seal or to open.
@@ -53,23 +56,59 @@ type GCMJob struct {
 
 // SealBatch seals every job and sets its OK. It allocates nothing.
 func SealBatch(jobs []GCMJob) {
-	for i := range jobs {
-		j := &jobs[i]
-		if len(j.Dst) != len(j.Src)+gcmTag {
-			panic("crypto: GCM seal: len(Dst) is not len(Src)+16")
+	for len(jobs) > 0 {
+		n := 0
+		for n < len(jobs) && jobs[n].sealable() {
+			n++
 		}
-		sealGCMGeneric(j)
+		if n > 0 {
+			sealGCMKernel(jobs[:n])
+		}
+		if n < len(jobs) {
+			sealGCMGeneric(&jobs[n])
+			n++
+		}
+		jobs = jobs[n:]
 	}
+}
+
+// sealable reports whether the kernels take the job. It panics when the job is
+// not one.
+func (j *GCMJob) sealable() bool {
+	if len(j.Dst) != len(j.Src)+gcmTag {
+		panic("crypto: GCM seal: len(Dst) is not len(Src)+16")
+	}
+	if j.Key.aead == nil {
+		panic("crypto: GCM key was cleared")
+	}
+	return kernelTakes(len(j.Src), len(j.AAD))
 }
 
 // OpenBatch opens every job and sets its OK: whether the tag, compared in
 // constant time, was right. It allocates nothing.
 func OpenBatch(jobs []GCMJob) {
-	for i := range jobs {
-		j := &jobs[i]
-		if len(j.Src) < gcmTag || len(j.Dst) != len(j.Src)-gcmTag {
-			panic("crypto: GCM open: len(Dst) is not len(Src)-16")
+	for len(jobs) > 0 {
+		n := 0
+		for n < len(jobs) && jobs[n].openable() {
+			n++
 		}
-		openGCMGeneric(j)
+		if n > 0 {
+			openGCMKernel(jobs[:n])
+		}
+		if n < len(jobs) {
+			openGCMGeneric(&jobs[n])
+			n++
+		}
+		jobs = jobs[n:]
 	}
+}
+
+func (j *GCMJob) openable() bool {
+	if len(j.Src) < gcmTag || len(j.Dst) != len(j.Src)-gcmTag {
+		panic("crypto: GCM open: len(Dst) is not len(Src)-16")
+	}
+	if j.Key.aead == nil {
+		panic("crypto: GCM key was cleared")
+	}
+	return kernelTakes(len(j.Dst), len(j.AAD))
 }

@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"errors"
+	"os"
 	"reflect"
 )
 
@@ -13,8 +14,40 @@ const (
 // ErrKeySize reports a key whose length the algorithm does not have.
 var ErrKeySize = errors.New("crypto: key size not supported")
 
-// Level names the implementation in use: "generic" is the standard library's.
-func Level() string { return "generic" }
+// level is a set of instructions that the kernels may use. A higher one is
+// faster where the processor has it.
+type level uint8
+
+const (
+	levelGeneric level = iota // the standard library's
+	levelVAES                 // amd64: VAES and VPCLMULQDQ on 256 bits
+	levelAVX512               // amd64: the same on 512 bits, with masks
+)
+
+var levelNames = []string{"generic", "vaes", "avx512"}
+
+func (l level) String() string { return levelNames[l] }
+
+// LevelVariable names the environment variable that forces a level: the name of
+// one that the processor has. Another value is ignored.
+const LevelVariable = "SLUICE_CRYPTO"
+
+// active is decided once. Tests force each level in turn.
+var active = choose(os.Getenv(LevelVariable))
+
+// choose is the level called name, or the best one.
+func choose(name string) level {
+	all := levels()
+	for _, l := range all {
+		if l.String() == name {
+			return l
+		}
+	}
+	return all[len(all)-1]
+}
+
+// Level names the implementation in use: "generic", "vaes" or "avx512".
+func Level() string { return active.String() }
 
 // Wipe zeroes what p, a pointer, points to, whatever its type: the standard
 // library keeps expanded keys in types that offer no way to forget them. Other

@@ -1,0 +1,51 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+)
+
+// maxCounter bounds the counter blocks of a packet that the kernels take.
+const maxCounter = 2 + (4096+group)/16
+
+func data() {
+	GLOBL("gcmCounters", RODATA|NOPTR)
+	for c := range maxCounter {
+		DATA(16*c, U64(0))
+		DATA(16*c+8, U64(uint64(c&0xff)<<56|uint64(c>>8&0xff)<<48))
+	}
+	GLOBL("gcmPoly", RODATA|NOPTR)
+	DATA(0, U64(1))
+	DATA(8, U64(0xc200000000000000))
+	GLOBL("gcmDouble", RODATA|NOPTR) // the polynomial, and the carry between halves
+	DATA(0, U64(1))
+	DATA(8, U64(0xc200000000000001))
+	GLOBL("gcmSwap", RODATA|NOPTR)
+	DATA(0, U64(0x08090a0b0c0d0e0f))
+	DATA(8, U64(0x0001020304050607))
+	GLOBL("gcmNonce", RODATA|NOPTR)
+	DATA(0, U64(0xffffffffffffffff))
+	DATA(8, U64(0x00000000ffffffff))
+	GLOBL("gcmOnes", RODATA|NOPTR)
+	for i := range 4 {
+		DATA(8*i, U64(0xffffffffffffffff))
+	}
+	for i := range 4 {
+		DATA(32+8*i, U64(0))
+	}
+}
+
+func main() {
+	ConstraintExpr("!purego")
+	data()
+	expandKey()
+	for _, k := range []*kernel{
+		{width: 32, seal: true, name: "gcmSealVAES"},
+		{width: 32, seal: false, name: "gcmOpenVAES"},
+		{width: 64, seal: true, name: "gcmSealAVX512"},
+		{width: 64, seal: false, name: "gcmOpenAVX512"},
+	} {
+		k.generate()
+	}
+	Generate()
+}

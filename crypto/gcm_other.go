@@ -1,0 +1,13 @@
+//go:build !amd64 || purego
+
+package crypto
+
+// gcmTable is nothing where there are no kernels.
+type gcmTable struct{}
+
+func (*gcmTable) expand([]byte) {}
+
+func kernelTakes(payload, aad int) bool { return false }
+
+func sealGCMKernel([]GCMJob) { panic("crypto: no kernel") }
+func openGCMKernel([]GCMJob) { panic("crypto: no kernel") }

@@ -1,0 +1,6 @@
+//go:build !amd64 || purego
+
+package crypto
+
+// levels lists what can be done without assembly.
+func levels() []level { return []level{levelGeneric} }
