@@ -92,6 +92,10 @@ const (
 	// fixed minimum of RFC 3550 §6.2 made five times shorter, as RFC 4585
 	// §3.4 allows in the AVPF profile.
 	reportInterval = time.Second
+	// reportTick is the grid on which reports are sent. A transport's place on
+	// it is where its keys arrived, which spreads transports as RFC 3550 §6.2
+	// asks.
+	reportTick = 50 * time.Millisecond
 	// twccInterval is the distance of transport-wide feedback while packets
 	// arrive: one report every 50 ms keeps the sender's delay estimate alive.
 	twccInterval = 50 * time.Millisecond

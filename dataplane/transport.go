@@ -48,6 +48,7 @@ type Transport struct {
 	streams   []*Stream
 	legs      map[uint32]*leg // by media and RTX SSRC
 	legList   []*leg
+	ended     map[uint32]numbering // by media SSRC, of legs that are gone
 	twcc      rtcp.Recorder
 	twccMedia uint32
 
@@ -124,7 +125,7 @@ func (t *Transport) SetKeys(in, out *srtp.Context, records *dtls.Records) {
 		if out != nil {
 			t.overhead, t.overheadRTCP = out.Profile().Overhead(), out.Profile().OverheadRTCP()
 		}
-		t.nextReport = now.Add(reportInterval)
+		t.nextReport = nextTick(now.Add(reportInterval))
 		t.arm(t.nextReport)
 	})
 }
@@ -213,7 +214,7 @@ func (t *Transport) wantDrain() {
 // fire does what is due and sets the next deadline.
 func (t *Transport) fire(now mono.Time) {
 	if due(t.nextReport, now) {
-		t.nextReport = now.Add(reportInterval)
+		t.nextReport = nextTick(now.Add(reportInterval))
 		t.sendReports(now)
 	}
 	if due(t.nextTWCC, now) {
@@ -232,6 +233,13 @@ func (t *Transport) fire(now mono.Time) {
 	t.arm(t.nextTWCC)
 	t.arm(t.nextNACK)
 	t.arm(t.chans.timeout())
+}
+
+// nextTick moves a deadline that need not be exact to the next multiple of
+// reportTick, so that many transports share a wake-up and a system call.
+func nextTick(at mono.Time) mono.Time {
+	const tick = mono.Time(reportTick)
+	return (at + tick - 1) / tick * tick
 }
 
 func due(at, now mono.Time) bool { return at != 0 && at <= now }

@@ -23,12 +23,12 @@ const (
 	offX      = 656
 	powers    = 21 // H^21 at offH, ..., H^1 at offH+16*20, four times zero behind
 
-	jobKey, jobNonce   = 0, 8
-	jobDst, jobSrc     = 24, 48
-	jobAAD, jobOK      = 72, 96
-	jobSize            = 104
-	group              = 256
-	groupBlocks        = group / 16
+	jobKey, jobNonce = 0, 8
+	jobDst, jobSrc   = 24, 48
+	jobAAD, jobOK    = 72, 96
+	jobSize          = 104
+	group            = 256
+	groupBlocks      = group / 16
 )
 
 // kernel is one function being generated: a width and a direction.

@@ -10,9 +10,9 @@ import (
 func (k *kernel) generate() {
 	TEXT(k.name, NOSPLIT, "func(jobs *byte, n int)")
 	if k.seal {
-		Doc(k.name + " seals n jobs, each with a payload of at most gcmMaxPayload and at most", "gcmMaxAAD bytes of AAD.")
+		Doc(k.name+" seals n jobs, each with a payload of at most gcmMaxPayload and at most", "gcmMaxAAD bytes of AAD.")
 	} else {
-		Doc(k.name + " opens n jobs, each with a payload of at most gcmMaxPayload and at most", "gcmMaxAAD bytes of AAD. Where the tag is wrong OK is false, and Dst must be", "cleared.")
+		Doc(k.name+" opens n jobs, each with a payload of at most gcmMaxPayload and at most", "gcmMaxAAD bytes of AAD. Where the tag is wrong OK is false, and Dst must be", "cleared.")
 	}
 	Pragma("noescape")
 	k.job, k.count, k.key = reg.R8, reg.R9, reg.R10
@@ -56,7 +56,7 @@ func (k *kernel) start() {
 		MOVQ(at(jobDst+8), k.n)
 	}
 	LEAQ(NewDataAddr(NewStaticSymbol("gcmCounters"), 32), k.ctr) // data begins with counter 2
-	VMOVDQU(at(jobNonce), xs[rD])              // with four bytes of padding behind
+	VMOVDQU(at(jobNonce), xs[rD])                                // with four bytes of padding behind
 	VPAND(NewDataAddr(NewStaticSymbol("gcmNonce"), 0), xs[rD], xs[rD])
 	VPXOR(k.roundKey(0), xs[rD], xs[rD])
 	VMOVDQU(xs[rD], k.base)
