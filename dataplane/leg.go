@@ -151,6 +151,12 @@ func (s *Shard) addLeg(now mono.Time, from *Stream, l *leg) {
 	}
 	l.program()
 	l.rtxSeq = l.cfg.FirstSeq
+	if n, ok := l.t.ended[l.cfg.SSRC]; ok {
+		// Under one key no sequence number may come twice (RFC 3711 §9.1).
+		delete(l.t.ended, l.cfg.SSRC)
+		l.sentAny, l.lastSeq, l.lastTS, l.lastAt, l.rtxSeq = n.sentAny, n.lastSeq, n.lastTS, n.lastAt, n.rtxSeq
+		l.packets, l.octets = n.packets, n.octets
+	}
 	l.t.legs[l.cfg.SSRC] = l
 	if l.cfg.RTXSSRC != 0 {
 		l.t.legs[l.cfg.RTXSSRC] = l
@@ -184,6 +190,24 @@ func (s *Shard) removeLeg(l *leg) {
 		}
 	}
 	l.t.legList = without(l.t.legList, l)
+	if l.sentAny {
+		if l.t.ended == nil {
+			l.t.ended = map[uint32]numbering{}
+		}
+		l.t.ended[l.cfg.SSRC] = numbering{l.sentAny, l.lastSeq, l.lastTS, l.lastAt, l.rtxSeq, l.packets, l.octets}
+	}
+}
+
+// numbering is where the packets of an SSRC have got to. A leg that ends
+// leaves it to the next one of the SSRC; the application, which gives out
+// SSRCs, bounds how many there are.
+type numbering struct {
+	sentAny         bool
+	lastSeq         uint16
+	lastTS          uint32
+	lastAt          mono.Time
+	rtxSeq          uint16
+	packets, octets uint64
 }
 
 func without[T comparable](list []T, x T) []T {
