@@ -17,6 +17,7 @@ const gcmPowers = 21
 
 // gcmTable is an expanded key as the kernels read it.
 type gcmTable struct {
+	//lint:ignore U1000 the kernels write and read it
 	roundKeys [15][16]byte
 	rounds    uint64
 	_         uint64

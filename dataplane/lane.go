@@ -161,7 +161,9 @@ func (l *Lane) packets(now mono.Time, r *ring[ctlPacket], limit uint32) {
 	from, to := r.span()
 	to = min(to, from+limit)
 	for ; from != to; from++ {
-		l.packet(now, r.at(from))
+		c := r.at(from)
+		l.packet(now, c)
+		c.t = nil // the slot waits long for its next packet
 		r.release(from + 1)
 	}
 }
@@ -169,7 +171,7 @@ func (l *Lane) packets(now mono.Time, r *ring[ctlPacket], limit uint32) {
 func (l *Lane) packet(now mono.Time, c *ctlPacket) {
 	p := Packet{
 		Buf: c.buf[:c.n], Remote: c.remote, Shard: l.shard,
-		Local: netip.AddrPortFrom(c.local, l.engine.addr.Port()),
+		Local:       netip.AddrPortFrom(c.local, l.engine.addr.Port()),
 		ContentType: c.contentType, At: c.at,
 	}
 	lane, ep := l.owner(c)

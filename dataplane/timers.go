@@ -44,6 +44,8 @@ func (h *timers[T]) set(t T, at mono.Time) {
 	case at == 0:
 		i, last := n.place-1, len(h.heap)-1
 		h.swap(i, last)
+		var none T
+		h.heap[last] = none // or the array keeps it alive
 		h.heap = h.heap[:last]
 		n.place = 0
 		if i < last {

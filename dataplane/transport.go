@@ -291,6 +291,17 @@ func (t *Transport) receiveDTLS(now mono.Time, m *sockets.Message) {
 	}
 }
 
+// Redeliver takes back a DTLS datagram that went up to the endpoint before the
+// keys came down, and that only the data lane can open. It is copied.
+func (t *Transport) Redeliver(p *Packet) {
+	m := sockets.Message{Buf: append([]byte(nil), p.Buf...), Addr: p.Remote, Local: p.Local.Addr(), At: p.At}
+	t.shard.Post(func(_ *Shard, now mono.Time) {
+		if !t.closed && t.records != nil {
+			t.receiveDTLS(now, &m)
+		}
+	})
+}
+
 // receiveHandedOver takes a datagram that reached another shard's socket.
 func (t *Transport) receiveHandedOver(now mono.Time, h *handover) {
 	s := t.shard
