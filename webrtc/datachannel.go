@@ -96,13 +96,18 @@ func (pc *PeerConnection) CreateDataChannel(label string, init *DataChannelInit)
 		return nil, fmt.Errorf("%w: a negotiated channel needs an ID", ErrType)
 	case init.ID != nil && *init.ID == 65535:
 		return nil, fmt.Errorf("%w: 65535 is no channel id", ErrType)
+	case !utf8.ValidString(label) || !utf8.ValidString(init.Protocol):
+		return nil, fmt.Errorf("%w: label and protocol must be UTF-8", ErrType)
 	}
 	dc := pc.newDataChannel(label, init.Protocol, *init)
 	err := pc.do(func(mono.Time) error {
-		pc.wantChannels = true
 		if pc.sctpState == SCTPTransportClosed {
 			return fmt.Errorf("%w: the SCTP transport is closed", ErrInvalidState)
 		}
+		if id := init.ID; id != nil && pc.idInUse(*id) {
+			return fmt.Errorf("%w: channel id %d is in use", ErrOperation, *id)
+		}
+		pc.wantChannels = true
 		if t := pc.sctpTransport; t != nil && t.channels != nil {
 			dc.open(t)
 		} else {
@@ -117,6 +122,12 @@ func (pc *PeerConnection) CreateDataChannel(label string, init *DataChannelInit)
 	return dc, nil
 }
 
+// idInUse reports whether a channel has an id, or will ask for it.
+func (pc *PeerConnection) idInUse(id uint16) bool {
+	asks := func(dc *DataChannel) bool { return dc.init.ID != nil && *dc.init.ID == id }
+	return pc.channels[id] != nil || slices.ContainsFunc(pc.opening, asks) || slices.ContainsFunc(pc.starting, asks)
+}
+
 func (dc *DataChannel) params() sctp.ChannelParams {
 	return sctp.ChannelParams{
 		Label: dc.label, Protocol: dc.protocol, Unordered: dc.init.Unordered,
@@ -128,16 +139,22 @@ func (dc *DataChannel) params() sctp.ChannelParams {
 // open opens the channel on the association. Ctl lane.
 func (dc *DataChannel) open(t *transport) {
 	dc.transport = t
+	dc.pc.starting = append(dc.pc.starting, dc)
 	t.data.Channels(func(c *sctp.Channels, now mono.Time) {
 		id, err := c.Open(now, dc.params())
 		// Posted before any event of this channel.
 		dc.pc.lane.Post(func(mono.Time) {
+			dc.pc.starting = slices.DeleteFunc(dc.pc.starting, func(x *DataChannel) bool { return x == dc })
 			if err != nil {
 				dc.ended(err)
 				return
 			}
 			dc.id.Store(int32(id))
 			dc.pc.channels[id] = dc
+			if dc.ReadyState() == DataChannelClosing {
+				// Close came before there was an id.
+				dc.onAssociation(func(c *sctp.Channels, id uint16, now mono.Time) { c.Close(now, id) })
+			}
 		})
 	})
 }
@@ -178,7 +195,11 @@ func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
 	dc.mu.Lock()
 	dc.low = n
 	dc.mu.Unlock()
-	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) { c.SetBufferedAmountLowThreshold(id, n) })
+	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) {
+		c.SetBufferedAmountLowThreshold(id, n)
+		// A Write that waits may have missed the fall below it.
+		dc.pc.lane.Post(func(mono.Time) { dc.writable() })
+	})
 }
 
 // BufferedAmountLowThreshold is what was set.
@@ -200,6 +221,7 @@ func (dc *DataChannel) onAssociation(f func(c *sctp.Channels, id uint16, now mon
 
 // OnOpen is called when the channel opens, at once if it is open.
 func (dc *DataChannel) OnOpen(f func()) {
+	f = sync.OnceFunc(f)
 	dc.onOpen.set(func(struct{}) { f() })
 	if dc.ReadyState() == DataChannelOpen {
 		dc.pc.events.push(f)
@@ -252,6 +274,9 @@ func (dc *DataChannel) received(m Message) {
 		dc.detached.push(m)
 	case dc.has:
 		dc.deliver(m)
+	case dc.ReadyState() == DataChannelClosing:
+		// Nobody will ask for it, and it would keep the window closed.
+		dc.consume(len(m.Data))
 	default:
 		dc.inbox = append(dc.inbox, m)
 	}
@@ -311,6 +336,13 @@ func (dc *DataChannel) Close() error {
 			break
 		}
 	}
+	dc.mu.Lock()
+	unread := dc.inbox
+	dc.inbox = nil
+	dc.mu.Unlock()
+	for _, m := range unread {
+		dc.consume(len(m.Data))
+	}
 	dc.pc.lane.Post(func(mono.Time) {
 		if i := slices.Index(dc.pc.opening, dc); i >= 0 {
 			dc.pc.opening = slices.Delete(dc.pc.opening, i, i+1)
@@ -325,6 +357,7 @@ func (dc *DataChannel) Close() error {
 // opened and ended change the state. Ctl lane.
 func (dc *DataChannel) opened() {
 	if dc.state.CompareAndSwap(uint32(DataChannelConnecting), uint32(DataChannelOpen)) {
+		dc.pc.dataChannels++
 		dc.pc.events.push(func() { dc.onOpen.call(struct{}{}) })
 		if n := dc.BufferedAmountLowThreshold(); n > 0 {
 			dc.SetBufferedAmountLowThreshold(n)
@@ -367,6 +400,26 @@ func (pc *PeerConnection) applyData(sec *section, remote *sdp.Media) {
 	}
 }
 
+// endData ends the data channels, whose section was rejected. Ctl lane.
+func (pc *PeerConnection) endData() {
+	pc.wantChannels = false
+	err := fmt.Errorf("%w: data channels were not negotiated", ErrOperation)
+	for _, dc := range append(pc.opening, pc.starting...) {
+		dc.ended(err)
+	}
+	pc.opening = nil
+	for _, dc := range pc.channels {
+		dc.ended(nil)
+	}
+	clear(pc.channels)
+	if t := pc.sctpTransport; t != nil {
+		pc.sctpState = SCTPTransportClosed
+		if t.data != nil {
+			t.data.Channels(func(c *sctp.Channels, now mono.Time) { c.Abort(now, "section rejected") })
+		}
+	}
+}
+
 // startChannels hands the association to the data lane.
 func (pc *PeerConnection) startChannels(t *transport) {
 	if pc.sctpTransport != t || t.channels != nil || t.dtlsState != DTLSTransportConnected {
@@ -382,8 +435,8 @@ func (pc *PeerConnection) startChannels(t *transport) {
 	pc.opening = nil
 }
 
-// HandleChannel implements dataplane.Endpoint.
-func (t *transport) HandleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
+// handleChannel takes an event of the data channels.
+func (t *transport) handleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
 	pc := t.pc
 	if pc.closed {
 		return
@@ -403,7 +456,6 @@ func (t *transport) HandleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
 		dc.transport = t
 		dc.id.Store(int32(ev.ID))
 		pc.channels[ev.ID] = dc
-		pc.dataChannels++
 		pc.events.push(func() { pc.onDataChannel.call(dc) })
 		dc.opened()
 	case sctp.ChannelAcked:

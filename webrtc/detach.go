@@ -24,6 +24,7 @@ type DataChannelConn struct {
 	mu       sync.Mutex
 	queue    []Message
 	err      error         // why reading ends, after the queue
+	closed   bool          // by Close: what still comes is dropped
 	changed  chan struct{} // closed and replaced with each change
 	readEnd  deadline
 	writeEnd deadline
@@ -54,9 +55,15 @@ func (c *DataChannelConn) change() {
 
 func (c *DataChannelConn) push(m Message) {
 	c.mu.Lock()
-	c.queue = append(c.queue, m)
-	c.change()
+	closed := c.closed
+	if !closed {
+		c.queue = append(c.queue, m)
+		c.change()
+	}
 	c.mu.Unlock()
+	if closed {
+		c.dc.consume(len(m.Data))
+	}
 }
 
 // end lets Read return what is queued and then the reason. It is called once.
@@ -123,6 +130,8 @@ func (c *DataChannelConn) read(b []byte, whole bool) (text bool, n int, err erro
 		case <-changed:
 		case <-c.readEnd.wait():
 			return false, 0, os.ErrDeadlineExceeded
+		case <-c.dc.pc.engine.Done():
+			return false, 0, net.ErrClosed
 		}
 	}
 }
@@ -155,6 +164,8 @@ func (c *DataChannelConn) write(b []byte, send func([]byte) error) (int, error) 
 		case <-changed:
 		case <-c.writeEnd.wait():
 			return 0, os.ErrDeadlineExceeded
+		case <-c.dc.pc.engine.Done():
+			return 0, net.ErrClosed
 		}
 	}
 	if err := send(b); err != nil {
@@ -163,10 +174,22 @@ func (c *DataChannelConn) write(b []byte, send func([]byte) error) (int, error) 
 	return len(b), nil
 }
 
-// Close closes the channel; what was written is still delivered.
+// Close closes the channel; what was written is still delivered, what was not
+// read is lost.
 func (c *DataChannelConn) Close() error {
 	err := c.dc.Close()
-	c.end(net.ErrClosed)
+	c.mu.Lock()
+	unread := 0
+	for i := range c.queue {
+		unread += len(c.queue[i].Data)
+	}
+	c.queue, c.closed, c.err = nil, true, net.ErrClosed
+	c.change()
+	c.mu.Unlock()
+	if unread > 0 {
+		// Otherwise the window that all channels share stays closed.
+		c.dc.consume(unread)
+	}
 	return err
 }
 

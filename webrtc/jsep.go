@@ -56,8 +56,7 @@ func (pc *PeerConnection) offer(restart bool) (string, error) {
 	if len(bundle.MIDs) > 0 {
 		s.Groups = []sdp.Group{bundle}
 	}
-	pc.lastOffer = s.String()
-	return pc.lastOffer, nil
+	return s.String(), nil
 }
 
 // assignSections gives each transceiver without one a section, and data too.
@@ -66,11 +65,11 @@ func (pc *PeerConnection) assignSections() error {
 		if tr.section == nil && !tr.stopped {
 			sec := &section{kind: string(tr.kind), mid: pc.newMID(), tr: tr, bundled: true}
 			tr.section = sec
-			pc.sections = append(pc.sections, sec)
+			pc.place(sec)
 		}
 	}
 	if pc.wantChannels && pc.dataSection() == nil {
-		pc.sections = append(pc.sections, &section{kind: "application", mid: pc.newMID(), bundled: true})
+		pc.place(&section{kind: "application", mid: pc.newMID(), bundled: true})
 	}
 	for _, sec := range pc.sections {
 		if sec.transport != nil || sec.rejected {
@@ -83,6 +82,18 @@ func (pc *PeerConnection) assignSections() error {
 		sec.transport, sec.bundled = t, true
 	}
 	return nil
+}
+
+// place puts a new section where one of its kind was rejected by both sides,
+// or at the end.
+func (pc *PeerConnection) place(sec *section) {
+	for i, s := range pc.stable {
+		if pc.sections[i] == s.section && s.was.rejected && s.was.kind == sec.kind {
+			pc.sections[i] = sec
+			return
+		}
+	}
+	pc.sections = append(pc.sections, sec)
 }
 
 func (pc *PeerConnection) newMID() string {
@@ -182,8 +193,7 @@ func (pc *PeerConnection) answer() (string, error) {
 	if len(bundle.MIDs) > 0 {
 		s.Groups = []sdp.Group{bundle}
 	}
-	pc.lastAnswer = s.String()
-	return pc.lastAnswer, nil
+	return s.String(), nil
 }
 
 func (pc *PeerConnection) answerSection(sec *section, offer *sdp.Media) (sdp.Media, error) {
@@ -240,6 +250,9 @@ func (pc *PeerConnection) answerSetup(t *transport, offered sdp.Setup) sdp.Setup
 func (pc *PeerConnection) SetLocalDescription(d SessionDescription) error {
 	return pc.do(func(now mono.Time) error {
 		state := pc.SignalingState()
+		if d.Type > SDPRollback {
+			return fmt.Errorf("%w: description of type %d", ErrType, d.Type)
+		}
 		if d.Type == 0 {
 			d.Type = SDPOffer
 			if state == SignalingHaveRemoteOffer || state == SignalingHaveLocalPranswer {
@@ -247,7 +260,9 @@ func (pc *PeerConnection) SetLocalDescription(d SessionDescription) error {
 			}
 		}
 		if d.Type == SDPRollback {
-			return pc.rollback(state == SignalingHaveLocalOffer)
+			err := pc.rollback(now)
+			pc.checkNegotiation()
+			return err
 		}
 		if d.SDP == "" {
 			if err := pc.create(&d); err != nil {
@@ -314,8 +329,7 @@ func (pc *PeerConnection) setLocalAnswer(now mono.Time, d *description) error {
 		pc.setSignaling(SignalingHaveLocalPranswer)
 	} else {
 		pc.currentLocal, pc.currentRemote = d, pc.pendingRemote
-		pc.pendingLocal, pc.pendingRemote = nil, nil
-		pc.setSignaling(SignalingStable)
+		pc.settle()
 	}
 	pc.gatherAll(now)
 	pc.flushLate(now)
@@ -328,6 +342,10 @@ func (pc *PeerConnection) gatherAll(now mono.Time) {
 		if !t.closed {
 			t.gather(now)
 		}
+	}
+	if len(pc.transports) == 0 {
+		// Every section was rejected: there is nothing to wait for.
+		pc.gatheredOnce.Do(func() { close(pc.gathered) })
 	}
 }
 
@@ -401,31 +419,63 @@ func (pc *PeerConnection) described(f func() *description) (out SessionDescripti
 	return out
 }
 
-// rollback returns to stable (RFC 8829 §4.1.10.2).
-func (pc *PeerConnection) rollback(local bool) error {
-	state := pc.SignalingState()
-	if state == SignalingStable || local != (state == SignalingHaveLocalOffer) {
-		return errSignaling("rollback", state)
+// settle enters the stable state with what has been negotiated.
+func (pc *PeerConnection) settle() {
+	pc.pendingLocal, pc.pendingRemote = nil, nil
+	pc.transceivers = slices.DeleteFunc(pc.transceivers, func(tr *RTPTransceiver) bool { return tr.stopped })
+	pc.stable = pc.stable[:0]
+	for _, sec := range pc.sections {
+		pc.stable = append(pc.stable, stableSection{sec, *sec})
 	}
-	known := 0
-	if pc.currentLocal != nil {
-		known = len(pc.currentLocal.sdp.Media)
-	}
-	for _, sec := range pc.sections[known:] {
-		if tr := sec.tr; tr != nil {
-			tr.section, tr.mid = nil, ""
-			if tr.fromRemote && tr.sender.track == nil {
-				tr.end()
-				pc.transceivers = slices.DeleteFunc(pc.transceivers, func(x *RTPTransceiver) bool { return x == tr })
-			}
-		}
-	}
-	pc.sections = pc.sections[:known]
 	for _, t := range pc.transports {
-		t.nextUfrag, t.nextPwd = "", ""
+		t.prior = nil
+	}
+	// What was asked for in the meantime gets an event of its own (W3C
+	// §4.4.1.5: the flag is cleared, then updated).
+	pc.needed = false
+	pc.setSignaling(SignalingStable)
+}
+
+// rollback returns to stable (RFC 8829 §4.1.10.2).
+func (pc *PeerConnection) rollback(now mono.Time) error {
+	if s := pc.SignalingState(); s != SignalingHaveLocalOffer && s != SignalingHaveRemoteOffer {
+		return errSignaling("rollback", s)
+	}
+	if err := pc.unwind(now); err != nil {
+		return err
 	}
 	pc.pendingLocal, pc.pendingRemote = nil, nil
-	pc.lateCandidates = nil
+	pc.needed = false
 	pc.setSignaling(SignalingStable)
+	return nil
+}
+
+// unwind gives up the sections, and the generation of ICE credentials, that
+// are not in force.
+func (pc *PeerConnection) unwind(now mono.Time) error {
+	pc.sections = pc.sections[:0:0]
+	for _, s := range pc.stable {
+		*s.section = s.was
+		pc.sections = append(pc.sections, s.section)
+	}
+	pc.transceivers = slices.DeleteFunc(pc.transceivers, func(tr *RTPTransceiver) bool {
+		if tr.section == nil || tr.section.tr == tr && slices.Contains(pc.sections, tr.section) {
+			return false
+		}
+		tr.section, tr.mid = nil, ""
+		if !tr.fromRemote || tr.sender.track != nil {
+			return false
+		}
+		tr.end()
+		return true
+	})
+	pc.lateCandidates = nil
+	pc.closeUnused(now)
+	for _, t := range pc.transports {
+		t.nextUfrag, t.nextPwd = "", ""
+		if err := t.unwind(now); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -21,6 +21,10 @@ const (
 	// them.
 	maxEarly = 4
 
+	// maxLate bounds the candidates that wait for the answer to their
+	// description; more are refused. An agent keeps 64 for each transport.
+	maxLate = 512
+
 	// maxReadQueue bounds the packets of one track that wait for ReadRTP.
 	// Beyond it the newest are dropped and counted.
 	maxReadQueue = 256

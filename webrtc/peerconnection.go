@@ -56,14 +56,13 @@ type PeerConnection struct {
 	closed         bool
 	gatheredOnce   sync.Once
 	sections       []*section
+	stable         []stableSection // as of the last stable state
 	transceivers   []*RTPTransceiver
 	transports     []*transport
 	currentLocal   *description
 	pendingLocal   *description
 	currentRemote  *description
 	pendingRemote  *description
-	lastOffer      string
-	lastAnswer     string
 	sessionID      uint64
 	sessionVersion uint64
 	nextMID        int
@@ -75,8 +74,9 @@ type PeerConnection struct {
 	sctpState      SCTPTransportState
 	channels       map[uint16]*DataChannel
 	opening        []*DataChannel // made before the association
+	starting       []*DataChannel // given to the association, without an id yet
 	lateCandidates []lateCandidate
-	dataChannels   uint64 // opened by the peer
+	dataChannels   uint64 // that have been open
 }
 
 var connections atomic.Uint64
@@ -260,7 +260,7 @@ func (pc *PeerConnection) aggregate() (ICEConnectionState, PeerConnectionState) 
 		conn = PeerConnectionDisconnected
 	case ices[ICEConnectionNew] == n && dtlss[DTLSTransportNew] == n:
 		conn = PeerConnectionNew
-	case dtlss[DTLSTransportConnected] < n || iceState == ICEConnectionChecking:
+	case dtlss[DTLSTransportConnected]+dtlss[DTLSTransportClosed] < n || iceState == ICEConnectionChecking:
 		conn = PeerConnectionConnecting
 	}
 	return iceState, conn
@@ -317,11 +317,11 @@ func (pc *PeerConnection) closeOnLane(now mono.Time) {
 	for _, dc := range pc.channels {
 		dc.ended(nil)
 	}
-	for _, dc := range pc.opening {
+	for _, dc := range append(pc.opening, pc.starting...) {
 		dc.ended(nil)
 	}
 	clear(pc.channels)
-	pc.opening = nil
+	pc.opening, pc.starting = nil, nil
 	for _, t := range pc.transports {
 		t.close(now)
 	}
@@ -360,6 +360,11 @@ type lateCandidate struct {
 // AddICECandidate takes a candidate of the peer's. Before its description is
 // set, it fails with ErrInvalidState.
 func (pc *PeerConnection) AddICECandidate(c ICECandidate) error {
+	if c.Candidate != "" {
+		if err := checkCandidate(c.Candidate); err != nil {
+			return fmt.Errorf("%w: %w", ErrSyntax, err)
+		}
+	}
 	return pc.do(func(now mono.Time) error {
 		remote := pc.pendingRemote
 		if remote == nil {
@@ -376,6 +381,9 @@ func (pc *PeerConnection) AddICECandidate(c ICECandidate) error {
 			return nil // of a rejected section
 		}
 		if remote == pc.pendingRemote && !s.transport.hasRemote() {
+			if len(pc.lateCandidates) >= maxLate {
+				return fmt.Errorf("%w: %d candidates wait for the answer", ErrOperation, maxLate)
+			}
 			pc.lateCandidates = append(pc.lateCandidates, lateCandidate{c})
 			return nil
 		}

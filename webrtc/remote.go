@@ -15,24 +15,25 @@ import (
 func (pc *PeerConnection) SetRemoteDescription(d SessionDescription) error {
 	return pc.do(func(now mono.Time) error {
 		state := pc.SignalingState()
-		if d.Type == SDPRollback {
-			return pc.rollback(state == SignalingHaveLocalOffer)
+		switch d.Type {
+		case SDPOffer, SDPPranswer, SDPAnswer:
+		case SDPRollback:
+			err := pc.rollback(now)
+			pc.checkNegotiation()
+			return err
+		default:
+			return fmt.Errorf("%w: description of type %d", ErrType, d.Type)
 		}
 		s, err := sdp.Parse(d.SDP)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrSyntax, err)
 		}
+		inheritBundle(s)
 		if err := validateRemote(s); err != nil {
 			return err
 		}
 		switch {
-		case d.Type == SDPOffer && state == SignalingHaveLocalOffer:
-			// Glare: the W3C API rolls our offer back (§4.4.1.5).
-			if err := pc.rollback(true); err != nil {
-				return err
-			}
-			fallthrough
-		case d.Type == SDPOffer && (state == SignalingStable || state == SignalingHaveRemoteOffer):
+		case d.Type == SDPOffer && (state == SignalingStable || state == SignalingHaveLocalOffer || state == SignalingHaveRemoteOffer):
 			return pc.setRemoteOffer(now, &description{SDPOffer, d.SDP, s})
 		case (d.Type == SDPAnswer || d.Type == SDPPranswer) && (state == SignalingHaveLocalOffer || state == SignalingHaveRemotePranswer):
 			return pc.setRemoteAnswer(now, &description{d.Type, d.SDP, s})
@@ -42,10 +43,24 @@ func (pc *PeerConnection) SetRemoteDescription(d SessionDescription) error {
 }
 
 func (pc *PeerConnection) setRemoteOffer(now mono.Time, d *description) error {
-	if len(d.sdp.Media) < len(pc.sections) {
-		return fmt.Errorf("%w: the offer has %d sections, fewer than the %d before", ErrInvalidAccess, len(d.sdp.Media), len(pc.sections))
+	if len(d.sdp.Media) < len(pc.stable) {
+		return fmt.Errorf("%w: the offer has %d sections, fewer than the %d before", ErrInvalidAccess, len(d.sdp.Media), len(pc.stable))
+	}
+	for i, s := range pc.stable {
+		if m := &d.sdp.Media[i]; m.Kind != s.was.kind && !s.was.rejected {
+			return fmt.Errorf("%w: section %d was %s and is now %s", ErrInvalidAccess, i, s.was.kind, m.Kind)
+		}
 	}
 	if err := pc.checkFingerprints(d.sdp); err != nil {
+		return err
+	}
+	// An offer of ours that was created, or set and not answered, gives way
+	// (W3C §4.4.1.5), and so does an earlier one of the peer's.
+	if pc.SignalingState() == SignalingHaveLocalOffer {
+		if err := pc.rollback(now); err != nil {
+			return err
+		}
+	} else if err := pc.unwind(now); err != nil {
 		return err
 	}
 	pc.learn(d.sdp)
@@ -102,7 +117,9 @@ func (pc *PeerConnection) offeredSection(now mono.Time, sec *section, m *sdp.Med
 		return nil
 	}
 	sec.rejected, sec.kind = false, m.Kind
-	if isMedia(m) && (sec.tr == nil || sec.tr.stopped) {
+	if isData(m) {
+		sec.tr = nil
+	} else if sec.tr == nil || sec.tr.stopped {
 		pc.associate(sec, m)
 	}
 	if sec.transport == nil || sec.transport.closed {
@@ -118,7 +135,8 @@ func (pc *PeerConnection) offeredSection(now mono.Time, sec *section, m *sdp.Med
 		}
 	}
 	t := sec.transport
-	if t.remoteUfrag != "" && (t.remoteUfrag != m.ICEUfrag || t.remotePwd != m.ICEPwd) {
+	// In a bundle the first section's credentials count (RFC 8843 §9.1).
+	if pc.firstOf(t) == sec && t.remoteUfrag != "" && (t.remoteUfrag != m.ICEUfrag || t.remotePwd != m.ICEPwd) {
 		return t.restart(now)
 	}
 	return nil
@@ -157,8 +175,7 @@ func (pc *PeerConnection) setRemoteAnswer(now mono.Time, d *description) error {
 		pc.setSignaling(SignalingHaveRemotePranswer)
 	} else {
 		pc.currentLocal, pc.currentRemote = pc.pendingLocal, d
-		pc.pendingLocal, pc.pendingRemote = nil, nil
-		pc.setSignaling(SignalingStable)
+		pc.settle()
 	}
 	pc.flushLate(now)
 	pc.checkNegotiation()
@@ -194,10 +211,12 @@ func (pc *PeerConnection) negotiated(now mono.Time, local, remote *sdp.Session, 
 }
 
 func (pc *PeerConnection) rejectSection(sec *section) {
-	sec.rejected = true
-	sec.transport = nil
+	was := sec.transport
+	sec.rejected, sec.transport = true, nil
 	if sec.tr != nil {
 		sec.tr.end()
+	} else if sec.kind == "application" && was != nil {
+		pc.endData()
 	}
 }
 
@@ -297,7 +316,12 @@ func (pc *PeerConnection) checkNegotiation() {
 	}
 	if !pc.needed {
 		pc.needed = true
-		pc.events.push(func() { pc.onNegotiationNeeded.call(struct{}{}) })
+		pc.events.push(func() {
+			// Otherwise the return to stable looks again (W3C §4.7.3).
+			if pc.SignalingState() == SignalingStable {
+				pc.onNegotiationNeeded.call(struct{}{})
+			}
+		})
 	}
 }
 
@@ -317,8 +341,18 @@ func (pc *PeerConnection) negotiationNeeded() bool {
 	return false
 }
 
+// generation is the credentials of both sides.
+type generation struct {
+	localUfrag, localPwd, remoteUfrag, remotePwd string
+}
+
 // restartAs begins a generation of credentials that an offer has announced.
 func (t *transport) restartAs(now mono.Time, ufrag, pwd string) error {
+	if t.prior == nil && t.remoteUfrag != "" {
+		g := &generation{remoteUfrag: t.remoteUfrag, remotePwd: t.remotePwd}
+		g.localUfrag, g.localPwd = t.agent.LocalCredentials()
+		t.prior = g
+	}
 	if err := t.agent.Restart(now, ufrag, pwd); err != nil {
 		return err
 	}
@@ -326,4 +360,21 @@ func (t *transport) restartAs(now mono.Time, ufrag, pwd string) error {
 	t.gathering = ICEGatheringNew
 	t.remoteUfrag, t.remotePwd = "", ""
 	return t.register()
+}
+
+// unwind returns to the generation of credentials that is in force.
+func (t *transport) unwind(now mono.Time) error {
+	g := t.prior
+	if g == nil {
+		return nil
+	}
+	t.pc.engine.Unregister(g.localUfrag)
+	t.ufrags = slices.DeleteFunc(t.ufrags, func(u string) bool { return u == g.localUfrag })
+	err := t.restartAs(now, g.localUfrag, g.localPwd)
+	t.prior = nil
+	if err != nil {
+		return err
+	}
+	t.gather(now)
+	return t.setRemote(now, g.remoteUfrag, g.remotePwd)
 }

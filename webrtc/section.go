@@ -1,11 +1,13 @@
 package webrtc
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/sdp"
 )
 
@@ -18,6 +20,12 @@ type section struct {
 	transport *transport      // nil while rejected
 	bundled   bool            // in the BUNDLE group
 	rejected  bool
+}
+
+// stableSection is a section and what it was.
+type stableSection struct {
+	section *section
+	was     section
 }
 
 // description is a session description that was set.
@@ -40,6 +48,33 @@ func isMedia(m *sdp.Media) bool {
 	return (m.Kind == string(Audio) || m.Kind == string(Video)) && strings.Contains(m.Proto, "RTP/SAVP")
 }
 
+// inheritBundle gives the sections of a bundle what they leave to its first
+// (RFC 8843 §7.1.3, §7.3.1): one transport has one of each.
+func inheritBundle(s *sdp.Session) {
+	bundle := s.Bundle()
+	var first *sdp.Media
+	for i := range s.Media {
+		m := &s.Media[i]
+		if m.Rejected() || m.MID == "" || !slices.Contains(bundle, m.MID) {
+			continue
+		}
+		if first == nil {
+			first = m
+			continue
+		}
+		if m.ICEUfrag == "" {
+			m.ICEUfrag, m.ICEPwd = first.ICEUfrag, first.ICEPwd
+		}
+		if m.Fingerprints == nil {
+			m.Fingerprints = first.Fingerprints
+		}
+		if m.Setup == "" {
+			m.Setup = first.Setup
+		}
+		m.RTCPMux = m.RTCPMux || isMedia(m) // only what multiplexes can be bundled
+	}
+}
+
 // validateRemote refuses descriptions that cannot be answered (RFC 8829
 // §5.8). What is wrong with one section is an error: half a session that
 // seems to work is worse.
@@ -60,6 +95,9 @@ func validateRemote(s *sdp.Session) error {
 		if m.ICEUfrag == "" || m.ICEPwd == "" {
 			return at("no ICE credentials")
 		}
+		if err := validateICE(m); err != nil {
+			return fmt.Errorf("%w: media section %d (%s): %w", ErrSyntax, i, m.Kind, err)
+		}
 		if _, err := fingerprints(m); err != nil {
 			return at("%v", err)
 		}
@@ -73,6 +111,32 @@ func validateRemote(s *sdp.Session) error {
 		}
 	}
 	return nil
+}
+
+// validateICE looks at what the agent will be given, while nothing has changed.
+func validateICE(m *sdp.Media) error {
+	bad := func(s string, least int) bool {
+		return len(s) < least || len(s) > 256 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' })
+	}
+	if bad(m.ICEUfrag, 4) || bad(m.ICEPwd, 22) { // RFC 8839 §5.4
+		return ice.ErrCredentials
+	}
+	for _, c := range m.Candidates {
+		if err := checkCandidate(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCandidate reports whether a candidate can be read, or is of a kind that
+// a receiver ignores (RFC 8839 §5.1).
+func checkCandidate(text string) error {
+	_, err := ice.ParseCandidate(text)
+	if errors.Is(err, ice.ErrUnknownTransport) || errors.Is(err, ice.ErrUnknownType) {
+		return nil
+	}
+	return err
 }
 
 // fingerprints reads those of a section whose hash is strong enough.

@@ -64,6 +64,9 @@ func (pc *PeerConnection) AddTransceiver(kind Kind, direction Direction) (*RTPTr
 	if direction == "" {
 		direction = SendRecv
 	}
+	if err := checkDirection(direction); err != nil {
+		return nil, err
+	}
 	var tr *RTPTransceiver
 	err := pc.do(func(mono.Time) error {
 		tr = pc.newTransceiver(kind, direction)
@@ -73,9 +76,20 @@ func (pc *PeerConnection) AddTransceiver(kind Kind, direction Direction) (*RTPTr
 	return tr, err
 }
 
+func checkDirection(d Direction) error {
+	switch d {
+	case SendRecv, SendOnly, RecvOnly, Inactive:
+		return nil
+	}
+	return fmt.Errorf("%w: direction %q", ErrType, d)
+}
+
 // AddTrack sends a track: on a transceiver of its kind that has sent nothing
 // yet, or on a new one. streams name the media streams it belongs to.
 func (pc *PeerConnection) AddTrack(track *MediaStreamTrack, streams ...string) (*RTPSender, error) {
+	if track == nil {
+		return nil, fmt.Errorf("%w: no track", ErrType)
+	}
 	var s *RTPSender
 	err := pc.do(func(mono.Time) error {
 		for _, tr := range pc.transceivers {
@@ -106,6 +120,9 @@ func (pc *PeerConnection) AddTrack(track *MediaStreamTrack, streams ...string) (
 
 // RemoveTrack stops sending; the section stays (W3C §5.1).
 func (pc *PeerConnection) RemoveTrack(s *RTPSender) error {
+	if s == nil {
+		return fmt.Errorf("%w: no sender", ErrType)
+	}
 	return pc.do(func(mono.Time) error {
 		if s.tr.pc != pc {
 			return fmt.Errorf("%w: the sender belongs to another connection", ErrInvalidAccess)
@@ -159,6 +176,9 @@ func (tr *RTPTransceiver) CurrentDirection() Direction {
 
 // SetDirection changes the wanted direction; the next negotiation applies it.
 func (tr *RTPTransceiver) SetDirection(d Direction) error {
+	if err := checkDirection(d); err != nil {
+		return err
+	}
 	return tr.pc.do(func(mono.Time) error {
 		if tr.stopped || tr.stopping {
 			return fmt.Errorf("%w: the transceiver is stopped", ErrInvalidState)
@@ -186,6 +206,12 @@ func (tr *RTPTransceiver) SetCodecPreferences(codecs []Codec) error {
 // Stop ends sending and receiving for good, with the next negotiation.
 func (tr *RTPTransceiver) Stop() error {
 	return tr.pc.do(func(mono.Time) error {
+		if tr.section == nil && !tr.stopped {
+			// Nobody has heard of it.
+			tr.end()
+			tr.pc.transceivers = slices.DeleteFunc(tr.pc.transceivers, func(x *RTPTransceiver) bool { return x == tr })
+			tr.pc.checkNegotiation()
+		}
 		if !tr.stopping {
 			tr.stopping = true
 			tr.sender.setTrack(nil)

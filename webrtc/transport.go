@@ -21,6 +21,7 @@ type transport struct {
 	conn  *dtls.Conn           // nil until the roles are known
 	data  *dataplane.Transport // nil until a check has been authenticated
 	timer *dataplane.Timer
+	port  *port
 
 	ufrags     []string // registered, the current one last
 	role       dtls.Role
@@ -30,7 +31,8 @@ type transport struct {
 	candidates []ice.Candidate // local ones of this generation
 
 	remoteUfrag, remotePwd string
-	nextUfrag, nextPwd     string // of a restart that has been offered
+	nextUfrag, nextPwd     string      // of a restart that has been offered
+	prior                  *generation // in force before the restart under negotiation
 	remoteFingerprints     []dtls.Fingerprint
 	selected               ice.Path
 	heard                  ice.Path         // where DTLS last came from
@@ -44,6 +46,7 @@ type transport struct {
 // newTransport makes the agent. Controlling is the role of the offerer.
 func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 	t := &transport{pc: pc}
+	t.port = &port{t}
 	role := ice.Controlled
 	if controlling {
 		role = ice.Controlling
@@ -75,7 +78,7 @@ func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 // before stays known: its checks may still be on the way.
 func (t *transport) register() error {
 	ufrag, _ := t.agent.LocalCredentials()
-	if err := t.pc.engine.Register(ufrag, t.pc.lane, t); err != nil {
+	if err := t.pc.engine.Register(ufrag, t.pc.lane, t.port); err != nil {
 		return err
 	}
 	t.ufrags = append(t.ufrags, ufrag)
@@ -86,8 +89,35 @@ func (t *transport) register() error {
 	return nil
 }
 
+// port is what the engine knows of a transport. It outlives the transport for
+// as long as responses to its STUN requests may come, and then leads nowhere.
+// Ctl lane.
+type port struct{ t *transport }
+
 // HandlePacket implements dataplane.Endpoint.
-func (t *transport) HandlePacket(now mono.Time, p *dataplane.Packet) {
+func (p *port) HandlePacket(now mono.Time, pkt *dataplane.Packet) {
+	if p.t != nil {
+		p.t.handlePacket(now, pkt)
+	}
+}
+
+// HandleChannel implements dataplane.Endpoint.
+func (p *port) HandleChannel(now mono.Time, ev dataplane.ChannelEvent) {
+	if p.t != nil {
+		p.t.handleChannel(now, ev)
+	}
+}
+
+// HandleFailure implements dataplane.Endpoint.
+func (p *port) HandleFailure(_ mono.Time, err error) {
+	if p.t != nil {
+		p.t.pc.log.Error("transport failed", "id", p.t.pc.id, "err", err)
+		p.t.setDTLS(DTLSTransportFailed)
+	}
+}
+
+// handlePacket takes STUN and DTLS.
+func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 	if t.closed {
 		return
 	}
@@ -106,6 +136,11 @@ func (t *transport) HandlePacket(now mono.Time, p *dataplane.Packet) {
 		}
 	case p.Known:
 		t.heard = ice.Path{Local: p.Local, Remote: p.Remote}
+		if t.dtlsState == DTLSTransportConnected && len(p.Buf) > 13 && dtls.Epoch(p.Buf) != 0 {
+			// It came up before the keys went down.
+			t.data.Redeliver(p)
+			break
+		}
 		t.handleDTLS(now, p.Buf)
 	}
 	t.pump(now)
@@ -124,12 +159,6 @@ func (t *transport) handleDTLS(now mono.Time, b []byte) {
 	if len(t.early) < maxEarly {
 		t.early = append(t.early, append([]byte(nil), b...))
 	}
-}
-
-// HandleFailure implements dataplane.Endpoint.
-func (t *transport) HandleFailure(_ mono.Time, err error) {
-	t.pc.log.Error("transport failed", "id", t.pc.id, "err", err)
-	t.setDTLS(DTLSTransportFailed)
 }
 
 // startDTLS makes the handshake machine, once both sides' roles are known.
@@ -212,7 +241,7 @@ func (t *transport) pump(now mono.Time) {
 
 func (t *transport) writeSTUN(now mono.Time, b []byte, path ice.Path) {
 	if b[0]&1 == 0 && b[1]&0x10 == 0 { // a request: its response must find us
-		t.pc.engine.Expect(now, stun.TransactionID(b[8:20]), t.pc.lane, t)
+		t.pc.engine.Expect(now, stun.TransactionID(b[8:20]), t.pc.lane, t.port)
 	}
 	t.pc.lane.Write(t.shard(), b, path.Local.Addr(), path.Remote)
 }
@@ -348,7 +377,7 @@ func (t *transport) admit(path ice.Path) {
 	}
 	if t.data == nil {
 		t.data = t.pc.engine.NewTransport(via, dataplane.TransportConfig{
-			Lane: t.pc.lane, Endpoint: t, CNAME: t.pc.cname, SSRC: t.pc.feedbackSSRC,
+			Lane: t.pc.lane, Endpoint: t.port, CNAME: t.pc.cname, SSRC: t.pc.feedbackSSRC,
 		})
 	}
 	t.data.AddRemote(via, path.Remote)
@@ -362,11 +391,11 @@ func (t *transport) iceStateChanged(s ice.State) {
 		ice.StateClosed: ICEConnectionClosed,
 	}[s]
 	if t.data != nil {
-		if _, ok := t.agent.Selected(); !ok {
+		if _, ok := t.agent.Selected(); !ok && t.selected.Remote.IsValid() {
 			// Without consent nothing may be sent (RFC 7675 §5.1).
 			t.selected, t.heard = ice.Path{}, ice.Path{}
 			t.data.SetRemote(netip.Addr{}, netip.AddrPort{})
-		} else if rtt := t.roundTrip(); rtt > 0 {
+		} else if rtt := t.roundTrip(); ok && rtt > 0 {
 			t.data.SetRTT(rtt)
 		}
 	}
@@ -403,7 +432,7 @@ func (t *transport) close(now mono.Time) {
 		t.conn.Close(now)
 		t.pumpDTLS(now)
 	}
-	t.closed = true
+	t.closed, t.port.t = true, nil
 	t.timer.Set(0)
 	t.agent.Close()
 	for _, u := range t.ufrags {
