@@ -1,0 +1,112 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicertc/sluice/sfu"
+)
+
+// metrics is the handler of /metrics.
+func (in *instance) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{in})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}
+
+// collector reads the counters that the packages keep.
+type collector struct{ in *instance }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("sluice_"+name, help, labels, nil)
+}
+
+var (
+	descBuild      = desc("build_info", "The version that runs.", "version")
+	descSessions   = desc("sessions", "Sessions, by role.", "role")
+	descStreams    = desc("streams", "Streams with a publisher.")
+	descViewers    = desc("viewers", "Viewers of all streams.")
+	descTransports = desc("transports", "Transports on the dataplane.")
+	descShards     = desc("shards", "Shards of the dataplane.")
+	descPackets    = desc("packets_total", "Media packets.", "protocol", "direction")
+	descBytes      = desc("rtp_bytes_total", "Bytes of RTP packets.", "direction")
+	descDrops      = desc("drops_total", "Packets that went no further, by cause.", "cause")
+	descNACKs      = desc("nacks_total", "Sequence numbers that receivers asked for again.")
+	descRTX        = desc("retransmissions_total", "Packets sent again.")
+	descKeyframes  = desc("keyframe_requests_total", "Key frames asked for.")
+	descHandovers  = desc("handovers_total", "Datagrams passed between shards.")
+	descPanics     = desc("panics_total", "Broken invariants, each of which closed a transport.")
+	descStrangers  = desc("strangers_total", "STUN packets that no session claims.")
+	descCtl        = desc("control_events_total", "Control packets lost inside: queue full, or not sent.", "event")
+	descSocket     = desc("socket_events_total", "What the sockets did.", "event")
+	descSockDgrams = desc("socket_datagrams_total", "Datagrams on the sockets.", "direction")
+	descSockBytes  = desc("socket_bytes_total", "Bytes on the sockets.", "direction")
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	gauge(descBuild, 1, version())
+	c.collectSFU(gauge)
+	s := c.in.engine.Stats()
+	gauge(descTransports, s.Transports)
+	gauge(descShards, s.Shards)
+	count(descPackets, s.RTPIn, "rtp", "in")
+	count(descPackets, s.RTPOut, "rtp", "out")
+	count(descPackets, s.RTCPIn, "rtcp", "in")
+	count(descPackets, s.RTCPOut, "rtcp", "out")
+	count(descBytes, s.RTPInBytes, "in")
+	count(descBytes, s.RTPOutBytes, "out")
+	for cause, n := range s.Drops {
+		count(descDrops, n, cause)
+	}
+	count(descNACKs, s.NACKs)
+	count(descRTX, s.Retransmitted)
+	count(descKeyframes, s.KeyframeRequests)
+	count(descHandovers, s.HandedOver)
+	count(descPanics, s.Panics)
+	count(descStrangers, s.Strangers)
+	count(descCtl, s.CtlOverflow, "overflow")
+	count(descCtl, s.CtlSendErrors, "send_error")
+	k := &s.Sockets
+	count(descSockDgrams, k.Received, "in")
+	count(descSockDgrams, k.Sent, "out")
+	count(descSockBytes, k.ReceivedBytes, "in")
+	count(descSockBytes, k.SentBytes, "out")
+	for event, n := range map[string]uint64{
+		"read": k.Reads, "write": k.Writes, "truncated": k.Truncated, "read_error": k.ReadErrors, "send_error": k.SendErrors,
+		"would_block": k.WouldBlock, "gso_run": k.GSORuns, "gso_fallback": k.GSOFallbacks, "wakeup": k.Wakeups,
+	} {
+		count(descSocket, n, event)
+	}
+}
+
+func (c *collector) collectSFU(gauge func(d *prometheus.Desc, n int, labels ...string)) {
+	roles := map[sfu.Role]int{}
+	for _, x := range c.in.sfu.Sessions() {
+		roles[x.Role()]++
+	}
+	for _, r := range []sfu.Role{sfu.Publisher, sfu.Viewer, sfu.Echo} {
+		gauge(descSessions, roles[r], r.String())
+	}
+	live, viewers := 0, 0
+	for _, s := range c.in.sfu.Streams() {
+		if s.Live {
+			live++
+		}
+		viewers += s.Viewers
+	}
+	gauge(descStreams, live)
+	gauge(descViewers, viewers)
+}
