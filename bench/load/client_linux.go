@@ -1,0 +1,251 @@
+package load
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/ice"
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/rtcp"
+	"github.com/sluicertc/sluice/rtp"
+	"github.com/sluicertc/sluice/srtp"
+	"github.com/sluicertc/sluice/stun"
+)
+
+// A client is one publisher or viewer. After it was added to the loop, the
+// loop owns it.
+type client struct {
+	group       *Group
+	kind        Kind
+	fd          int
+	local       netip.AddrPort
+	ssrc        uint32
+	fingerprint string
+
+	// From the answer.
+	remote       netip.AddrPort
+	ufrag, pwd   string
+	candidate    ice.Candidate
+	lite         bool
+	fingerprints []dtls.Fingerprint
+	pt           uint8
+	twcc         uint8 // id of the extension; 0: not negotiated
+
+	agent    *ice.Agent // nil: a plain client, whose RTP is not protected
+	conn     *dtls.Conn
+	in, out  *srtp.Context
+	deadline mono.Time
+	ready    bool
+	failed   error
+
+	report   mono.Time // next RTCP
+	source   uint32    // SSRC received
+	highest  uint16
+	lastSR   uint32
+	srAt     mono.Time
+	packets  uint32 // sent or received
+	received bool   // anything since the stretch began
+}
+
+func newClient(g *Group, cert *dtls.Certificate) (*client, error) {
+	c := &client{group: g, kind: g.kind}
+	var err error
+	if c.fd, c.local, err = listen(); err != nil {
+		return nil, err
+	}
+	var seed [4]byte
+	rand.Read(seed[:])
+	c.ssrc = binary.BigEndian.Uint32(seed[:]) | 1
+	if g.plain {
+		return c, nil
+	}
+	fp, err := cert.Fingerprint("sha-256")
+	if err != nil {
+		return nil, err
+	}
+	c.fingerprint = fp.String()
+	if c.agent, err = ice.New(ice.Config{Role: ice.Controlling, Hosts: []netip.AddrPort{c.local}}); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// start begins to connect, on the loop, once the answer is known.
+func (c *client) start(now mono.Time, cert *dtls.Certificate) error {
+	if err := connect(c.fd, c.remote); err != nil {
+		return err
+	}
+	c.report = now.Add(reportEvery[c.kind] * time.Duration(c.ssrc%1024) / 1024) // spread over the interval
+	if c.agent == nil {
+		c.ready = true
+		return nil
+	}
+	conn, err := dtls.New(dtls.Config{
+		Role: dtls.Client, Certificate: cert, RemoteFingerprints: c.fingerprints,
+		SRTPProfiles: []dtls.SRTPProfile{dtls.SRTP_AEAD_AES_128_GCM}, // the same for every server
+	})
+	if err != nil {
+		return err
+	}
+	c.conn = conn
+	c.agent.SetRemoteLite(c.lite)
+	c.agent.Gather(now)
+	if err := c.agent.SetRemoteCredentials(now, c.ufrag, c.pwd); err != nil {
+		return err
+	}
+	if err := c.agent.AddRemoteCandidate(now, c.candidate); err != nil {
+		return err
+	}
+	c.agent.EndOfRemoteCandidates(now)
+	c.pump(now)
+	return nil
+}
+
+// control takes what is neither RTP nor RTCP.
+func (c *client) control(now mono.Time, b []byte) {
+	if c.agent == nil {
+		return
+	}
+	if stun.Is(b) {
+		_ = c.agent.HandlePacket(now, b, ice.Path{Local: c.local, Remote: c.remote})
+	} else {
+		_ = c.conn.HandlePacket(now, b)
+	}
+	c.pump(now)
+}
+
+func (c *client) timeout(now mono.Time) {
+	c.agent.HandleTimeout(now)
+	c.conn.HandleTimeout(now)
+	c.pump(now)
+}
+
+func (c *client) pump(now mono.Time) {
+	var b [2048]byte
+	for {
+		ev, ok := c.agent.Event()
+		if !ok {
+			break
+		}
+		switch {
+		case ev.Kind == ice.EventSelected:
+			c.conn.Start(now)
+		case ev.Kind == ice.EventState && ev.State == ice.StateFailed:
+			c.failed = fmt.Errorf("load: ICE failed")
+		}
+	}
+	for {
+		n, _ := c.agent.Transmit(now, b[:])
+		if n == 0 {
+			break
+		}
+		send(c.fd, b[:n])
+	}
+	for {
+		n := c.conn.Transmit(now, b[:])
+		if n == 0 {
+			break
+		}
+		send(c.fd, b[:n])
+	}
+	for {
+		ev, ok := c.conn.Event()
+		if !ok {
+			break
+		}
+		switch ev := ev.(type) {
+		case dtls.Connected:
+			c.failed = c.keys()
+			c.ready = c.failed == nil
+		case dtls.Closed:
+			c.failed = fmt.Errorf("load: DTLS ended: %w", ev.Err)
+		}
+	}
+	c.deadline = mono.Earliest(c.agent.Timeout(), c.conn.Timeout())
+}
+
+func (c *client) keys() error {
+	profile, key, salt, remoteKey, remoteSalt, err := c.conn.SRTPKeys()
+	if err != nil {
+		return err
+	}
+	if c.in, err = srtp.NewContext(srtp.Profile(profile), remoteKey, remoteSalt); err != nil {
+		return err
+	}
+	c.out, err = srtp.NewContext(srtp.Profile(profile), key, salt)
+	return err
+}
+
+// rtcp takes a compound: key frame requests, and the sender reports that
+// reports answer to.
+func (c *client) rtcp(now mono.Time, b []byte) (keyframe bool) {
+	if c.agent != nil {
+		if c.in == nil {
+			return false
+		}
+		n, err := c.in.UnprotectRTCP(b, b)
+		if err != nil {
+			c.group.bad++
+			return false
+		}
+		b = b[:n]
+	}
+	for len(b) > 0 {
+		p, rest, err := rtcp.Next(b)
+		if err != nil {
+			return keyframe
+		}
+		b = rest
+		if sr, ok := rtcp.ParseSR(p); ok {
+			c.lastSR, c.srAt = rtcp.CompactNTP(sr.Info.NTP), now
+		} else if _, ok := rtcp.ParsePLI(p); ok {
+			keyframe = true
+		} else if _, ok := rtcp.ParseFIR(p); ok {
+			keyframe = true
+		}
+	}
+	return keyframe
+}
+
+// sendReport sends the report that is due.
+func (c *client) sendReport(now mono.Time, timestamp uint32) {
+	c.report = now.Add(reportEvery[c.kind])
+	var buf [256]byte
+	b := buf[:0]
+	if c == c.group.publisher {
+		b = rtcp.AppendSR(b, c.ssrc, rtcp.SenderInfo{NTP: rtcp.NTPTime(now.Wall()), RTP: timestamp, Packets: c.packets}, nil)
+	} else {
+		if c.source == 0 {
+			return
+		}
+		block := rtcp.ReportBlock{SSRC: c.source, Highest: uint32(c.highest), LastSR: c.lastSR}
+		if c.lastSR != 0 {
+			block.Delay = rtcp.Delay(now.Sub(c.srAt))
+		}
+		b = rtcp.AppendRR(b, c.ssrc, []rtcp.ReportBlock{block})
+	}
+	b = rtcp.AppendSDES(b, c.ssrc, "load")
+	if n, err := c.out.ProtectRTCP(buf[:], b); err == nil {
+		send(c.fd, buf[:n])
+	}
+}
+
+// media counts an authentic packet.
+func (c *client) media(b []byte, at int64) {
+	v, ok := rtp.Parse(b)
+	if !ok || v.PayloadType != c.pt {
+		return // retransmissions and probes are not deliveries
+	}
+	sent, _, ok := readStamp(v.Payload())
+	if !ok {
+		c.group.bad++
+		return
+	}
+	c.source, c.highest, c.received = v.SSRC, v.Seq, true
+	c.packets++
+	c.group.count(at - sent)
+}

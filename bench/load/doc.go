@@ -1,0 +1,10 @@
+// Package load is the other end of a forwarding server: publishers and viewers
+// with real ICE, DTLS and SRTP, made to cost as little as possible. One
+// goroutine drives them all, each on a UDP socket of its own, from the sans-IO
+// cores; arrival is stamped by the kernel, so that a delay of the load itself
+// is not taken for the server's.
+//
+// Offers go to a server by HTTP, after the manner of WHIP and WHEP. Viewers
+// count what authenticates; they ask for no retransmission, so that a packet
+// lost is a packet missing. It decodes nothing, and it runs on Linux only.
+package load

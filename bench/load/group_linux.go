@@ -1,0 +1,146 @@
+package load
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/rtp"
+)
+
+// A Group is a publisher and its viewers at one server. The loop owns it.
+type Group struct {
+	loop      *Loop
+	kind      Kind
+	plain     bool
+	publisher *client
+	viewers   []*client
+
+	source source
+	active bool
+	base   mono.Time // of the source's clock
+	seq    uint16
+	twcc   uint16
+	sent   uint64
+	got    uint64
+	bad    uint64  // packets that do not authenticate, or hold no stamp
+	delays []int32 // µs
+	shots  []shot
+	packet []byte
+	out    []byte
+}
+
+// Result is a measured stretch.
+type Result struct {
+	Sent      uint64  // packets published
+	Expected  uint64  // the same times viewers
+	Delivered uint64  // packets that arrived and authenticated
+	Bad       uint64  // packets that did not
+	Silent    int     // viewers that received nothing
+	P50, P99  float64 // µs from the publisher's send to the viewer's socket
+}
+
+// Loss is the part of the packets, in percent, that did not arrive.
+func (r *Result) Loss() float64 {
+	if r.Expected == 0 {
+		return 0
+	}
+	return 100 * (1 - float64(r.Delivered)/float64(r.Expected))
+}
+
+func newGroup(l *Loop, kind Kind, plain bool) *Group {
+	return &Group{loop: l, kind: kind, plain: plain, source: source{kind: kind}, base: mono.Now(), packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+}
+
+func (g *Group) begin(now mono.Time) {
+	g.source.skip(now.Sub(g.base))
+	g.sent, g.got, g.bad, g.delays, g.active = 0, 0, 0, g.delays[:0], true
+	for _, v := range g.viewers {
+		v.received = false
+	}
+}
+
+func (g *Group) result() Result {
+	r := Result{Sent: g.sent, Expected: g.sent * uint64(len(g.viewers)), Delivered: g.got, Bad: g.bad}
+	for _, v := range g.viewers {
+		if !v.received {
+			r.Silent++
+		}
+	}
+	if len(g.delays) > 0 {
+		slices.Sort(g.delays)
+		r.P50 = float64(g.delays[len(g.delays)/2])
+		r.P99 = float64(g.delays[len(g.delays)*99/100])
+	}
+	return r
+}
+
+func (g *Group) count(ns int64) {
+	g.got++
+	g.delays = append(g.delays, int32(min(max(ns/1000, 0), math.MaxInt32)))
+}
+
+// publish sends what is due.
+func (g *Group) publish(now mono.Time) {
+	g.shots = g.source.due(now.Sub(g.base), g.shots[:0])
+	for _, s := range g.shots {
+		g.send(s)
+	}
+}
+
+func (g *Group) timestamp(at time.Duration) uint32 {
+	rate := int64(90000)
+	if g.kind == Audio {
+		rate = 48000
+	}
+	return uint32(int64(at) * rate / int64(time.Second))
+}
+
+func (g *Group) send(s shot) {
+	c := g.publisher
+	h := rtp.Header{Marker: s.marker, PayloadType: c.pt, Seq: g.seq, Timestamp: g.timestamp(s.at), SSRC: c.ssrc}
+	var ext [1]rtp.ExtPair
+	if c.twcc != 0 {
+		ext[0] = rtp.ExtPair{ID: c.twcc, Data: []byte{byte(g.twcc >> 8), byte(g.twcc)}}
+		h.Extensions = ext[:]
+		g.twcc++
+	}
+	g.seq++
+	size := videoPacket
+	if g.kind == Audio {
+		size = audioPacket
+	}
+	b := h.Append(g.packet[:0])
+	head := len(b)
+	b = b[:size]
+	payload := b[head:]
+	if g.kind == Video {
+		describe(payload, s)
+	}
+	putStamp(payload, time.Now().UnixNano(), uint32(g.sent))
+	g.sent++
+	c.packets++
+	if c.out == nil {
+		send(c.fd, b)
+		return
+	}
+	if n, err := c.out.Protect(g.out, b); err == nil {
+		send(c.fd, g.out[:n])
+	}
+}
+
+// describe writes a VP8 payload descriptor (RFC 7741 §4.2) and the beginning
+// of the frame (RFC 6386 §9.1).
+func describe(payload []byte, s shot) {
+	clear(payload[:11])
+	if !s.first {
+		return
+	}
+	payload[0] = 0x10
+	if s.key {
+		copy(payload[4:], []byte{0x9d, 0x01, 0x2a, 0x80, 0x02, 0xe0, 0x01})
+	} else {
+		payload[1] = 1
+	}
+}

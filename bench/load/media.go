@@ -1,0 +1,122 @@
+package load
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Kind is what a publisher sends.
+type Kind string
+
+// The kinds. Video is 30 frames a second of 8 packets, a key frame of 40 every
+// three seconds, in all 2.5 Mb/s, paced as browsers do it: 4 packets every
+// 5 ms. Audio is a packet every 20 ms.
+const (
+	Video Kind = "video"
+	Audio Kind = "audio"
+)
+
+const (
+	videoPacket = 1200 // bytes, RTP header included
+	audioPacket = 100
+
+	frameEvery    = time.Second / 30
+	keyEvery      = 3 * time.Second
+	framePackets  = 8
+	keyPackets    = 40
+	pacerEvery    = 5 * time.Millisecond
+	pacerBurst    = 4
+	audioEvery    = 20 * time.Millisecond
+	requestsApart = 300 * time.Millisecond // key frames made on request
+)
+
+// reportEvery is the distance of RTCP reports, libwebrtc's.
+var reportEvery = map[Kind]time.Duration{Video: time.Second, Audio: 5 * time.Second}
+
+// stamp is what a packet ends with: magic, when it was sent, its number in the
+// measured stretch.
+const (
+	stampLen   = 20
+	stampMagic = 0x536c7563
+)
+
+func putStamp(payload []byte, sent int64, index uint32) {
+	s := payload[len(payload)-stampLen:]
+	binary.BigEndian.PutUint32(s, stampMagic)
+	binary.BigEndian.PutUint64(s[4:], uint64(sent))
+	binary.BigEndian.PutUint32(s[12:], index)
+	binary.BigEndian.PutUint32(s[16:], stampMagic)
+}
+
+// readStamp reports false for what no publisher of ours sent.
+func readStamp(payload []byte) (sent int64, index uint32, ok bool) {
+	if len(payload) < stampLen {
+		return 0, 0, false
+	}
+	s := payload[len(payload)-stampLen:]
+	if binary.BigEndian.Uint32(s) != stampMagic || binary.BigEndian.Uint32(s[16:]) != stampMagic {
+		return 0, 0, false
+	}
+	return int64(binary.BigEndian.Uint64(s[4:])), binary.BigEndian.Uint32(s[12:]), true
+}
+
+// A source says when which packets are due. Its clock is the caller's.
+type source struct {
+	kind      Kind
+	next      time.Duration // next frame
+	key       time.Duration // next key frame
+	requested time.Duration // last key frame on request
+	pace      time.Duration // next burst
+	queue     []shot
+}
+
+// A shot is one packet to send.
+type shot struct {
+	at     time.Duration // of its frame: the timestamp
+	key    bool          // of a key frame
+	first  bool          // of a frame
+	marker bool          // the frame's last
+}
+
+// keyframe asks for a key frame soon.
+func (s *source) keyframe(now time.Duration) {
+	if now-s.requested >= requestsApart || s.requested == 0 {
+		s.requested = now
+		s.key = now
+	}
+}
+
+// due appends to dst the packets to send at now.
+func (s *source) due(now time.Duration, dst []shot) []shot {
+	if s.kind == Audio {
+		for s.next <= now {
+			dst = append(dst, shot{at: s.next, first: true})
+			s.next += audioEvery
+		}
+		return dst
+	}
+	for s.next <= now {
+		n, key := framePackets, false
+		if s.key <= s.next {
+			n, key = keyPackets, true
+			s.key = s.next + keyEvery
+		}
+		for i := range n {
+			s.queue = append(s.queue, shot{at: s.next, key: key, first: i == 0, marker: i == n-1})
+		}
+		s.next += frameEvery
+	}
+	for s.pace <= now {
+		n := min(pacerBurst, len(s.queue))
+		dst = append(dst, s.queue[:n]...)
+		s.queue = s.queue[:copy(s.queue, s.queue[n:])]
+		s.pace += pacerEvery
+	}
+	return dst
+}
+
+// skip moves the clock of an idle source to now: what was due is not sent.
+func (s *source) skip(now time.Duration) {
+	s.next, s.pace, s.key, s.requested = now, now, now, now
+	s.queue = s.queue[:0]
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// An sfu forwards one publisher to many viewers.
+type sfu interface {
+	// publish and view answer an offer.
+	publish(kind, offer string) (answer string, err error)
+	view(offer string) (answer string, err error)
+	// counters are the server's own, for whoever looks for a cause; each only
+	// grows.
+	counters() map[string]float64
+}
+
+// usage is what a server has used so far.
+type usage struct {
+	CPU      time.Duration
+	RSS      int64 // bytes
+	Counters map[string]float64
+}
+
+func newServer(s sfu, err error) (http.Handler, error) {
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	answer := func(f func(r *http.Request, offer string) (string, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			offer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+			var text string
+			if err == nil {
+				text, err = f(r, string(offer))
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, text)
+		}
+	}
+	mux.Handle("POST /publish", answer(func(r *http.Request, offer string) (string, error) {
+		return s.publish(r.FormValue("kind"), offer)
+	}))
+	mux.Handle("POST /view", answer(func(_ *http.Request, offer string) (string, error) { return s.view(offer) }))
+	mux.Handle("POST /usage", handle(func(*http.Request) (usage, error) {
+		return usage{CPU: spent(), RSS: resident(), Counters: s.counters()}, nil
+	}))
+	profiles(mux)
+	return mux, nil
+}
