@@ -38,7 +38,7 @@ func (f *floor) counters() map[string]float64 {
 }
 
 // newFloorSendto sends datagram by datagram, as package net does.
-func newFloorSendto() (sfu, error) {
+func newFloorSendto() (forwarder, error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func newFloorSendto() (sfu, error) {
 }
 
 // newFloorGSO sends what one read brought as one run to each viewer.
-func newFloorGSO() (sfu, error) {
+func newFloorGSO() (forwarder, error) {
 	c, err := sockets.Listen(sockets.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		return nil, err

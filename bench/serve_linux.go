@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// An sfu forwards one publisher to many viewers.
-type sfu interface {
+// A forwarder sends one publisher to many viewers.
+type forwarder interface {
 	// publish and view answer an offer.
 	publish(kind, offer string) (answer string, err error)
 	view(offer string) (answer string, err error)
@@ -23,7 +23,7 @@ type usage struct {
 	Counters map[string]float64
 }
 
-func newServer(s sfu, err error) (http.Handler, error) {
+func newServer(s forwarder, err error) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}

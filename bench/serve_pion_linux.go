@@ -19,7 +19,7 @@ type pionSFU struct {
 }
 
 // newPionSFU has the default interceptors, or none.
-func newPionSFU(interceptors bool) (sfu, error) {
+func newPionSFU(interceptors bool) (forwarder, error) {
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		return nil, err

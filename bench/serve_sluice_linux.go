@@ -1,73 +1,43 @@
 package main
 
 import (
-	"errors"
+	"context"
+	"fmt"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 
 	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/sfu"
 	"github.com/sluicertc/sluice/sockets"
-	"github.com/sluicertc/sluice/webrtc"
 )
 
-// sluiceSFU is package webrtc as an application would use it.
+// sluiceSFU is package sfu, as package whip serves it over HTTP. Every
+// publisher begins a stream, which the viewers that follow watch.
 type sluiceSFU struct {
 	engine *dataplane.Engine
-	mu     sync.Mutex
-	track  *webrtc.MediaStreamTrack
+	server *sfu.Server
+	stream atomic.Int64
 }
 
-func newSluiceSFU() (sfu, error) {
+func newSluiceSFU() (forwarder, error) {
 	e, err := dataplane.New(dataplane.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
-	return &sluiceSFU{engine: e}, err
+	if err != nil {
+		return nil, err
+	}
+	return &sluiceSFU{engine: e, server: sfu.New(sfu.Config{Engine: e})}, nil
 }
 
 func (s *sluiceSFU) publish(_, offer string) (string, error) {
-	pc, err := webrtc.NewPeerConnection(webrtc.Config{Engine: s.engine})
-	if err != nil {
-		return "", err
-	}
-	tracks := make(chan *webrtc.MediaStreamTrack, 1)
-	pc.OnTrack(func(e webrtc.TrackEvent) { tracks <- e.Track })
-	answer, err := s.answer(pc, offer)
-	if err != nil {
-		return "", err
-	}
-	track := <-tracks
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.track = track
-	return answer, nil
+	_, answer, err := s.server.Publish(context.Background(), streamName(s.stream.Add(1)), offer)
+	return answer, err
 }
 
 func (s *sluiceSFU) view(offer string) (string, error) {
-	s.mu.Lock()
-	track := s.track
-	s.mu.Unlock()
-	if track == nil {
-		return "", errors.New("nobody publishes")
-	}
-	pc, err := webrtc.NewPeerConnection(webrtc.Config{Engine: s.engine})
-	if err != nil {
-		return "", err
-	}
-	if _, err := pc.AddTrack(track); err != nil {
-		return "", errors.Join(err, pc.Close())
-	}
-	return s.answer(pc, offer)
+	_, answer, err := s.server.Play(context.Background(), streamName(s.stream.Load()), offer, "")
+	return answer, err
 }
 
-func (s *sluiceSFU) answer(pc *webrtc.PeerConnection, offer string) (string, error) {
-	err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPOffer, SDP: offer})
-	if err == nil {
-		err = pc.SetLocalDescription(webrtc.SessionDescription{})
-	}
-	if err != nil {
-		return "", errors.Join(err, pc.Close())
-	}
-	<-pc.GatheringComplete()
-	return pc.LocalDescription().SDP, nil
-}
+func streamName(n int64) string { return fmt.Sprintf("load-%d", n) }
 
 func (s *sluiceSFU) counters() map[string]float64 {
 	st := s.engine.Stats()
