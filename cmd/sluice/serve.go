@@ -27,8 +27,11 @@ const (
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 16 << 10
 
-	// drainTimeout bounds the time between a signal and the exit.
-	drainTimeout = 8 * time.Second
+	// drainTimeout bounds the end of the sessions after a signal,
+	// requestsTimeout that of requests under way. A browser's spare connection,
+	// which net/http takes for a request until it is 5 s old, is not waited for.
+	drainTimeout    = 8 * time.Second
+	requestsTimeout = time.Second
 )
 
 // instance is a running server.
@@ -191,8 +194,9 @@ func (in *instance) drain() {
 	if err := in.sfu.Close(ctx); err != nil {
 		in.log.Warn("not all sessions were ended", "err", err)
 	}
-	if err := in.http.Shutdown(ctx); err != nil {
-		in.log.Warn("HTTP requests were cut off", "err", err)
+	requests, cancelRequests := context.WithTimeout(context.Background(), requestsTimeout)
+	defer cancelRequests()
+	if in.http.Shutdown(requests) != nil {
 		in.http.Close()
 	}
 	if err := in.engine.Close(); err != nil {
