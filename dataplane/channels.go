@@ -20,13 +20,19 @@ type channels struct {
 
 // Meter tells any goroutine how much one data channel has buffered.
 type Meter struct {
-	posted, applied, buffered atomic.Int64
-	id                        uint16
-	listed                    bool // data lane: in channels.meters
+	posted, drained atomic.Int64 // bytes given to Send, and gone from the buffers
+
+	// Data lane.
+	applied int64 // of posted, has reached the association
+	id      uint16
+	listed  bool // in channels.meters
 }
 
 // Buffered is the bytes given to Send that have not been put on the network.
-func (m *Meter) Buffered() int64 { return m.posted.Load() - m.applied.Load() + m.buffered.Load() }
+func (m *Meter) Buffered() int64 {
+	drained := m.drained.Load() // first: what is posted meanwhile is buffered
+	return m.posted.Load() - drained
+}
 
 func (c *channels) timeout() mono.Time {
 	if c.c == nil {
@@ -66,17 +72,19 @@ func (t *Transport) Channels(f func(c *sctp.Channels, now mono.Time)) {
 func (t *Transport) Send(m *Meter, id uint16, text bool, data []byte, failed func(error)) {
 	m.posted.Add(int64(len(data)))
 	t.shard.Post(func(_ *Shard, now mono.Time) {
-		m.applied.Add(int64(len(data)))
+		m.applied += int64(len(data))
 		if t.chans.c == nil {
+			m.drained.Store(m.applied)
 			failed(sctp.ErrClosed)
 			return
 		}
-		if err := t.chans.c.Send(now, id, text, data); err != nil {
+		err := t.chans.c.Send(now, id, text, data)
+		m.id = id
+		m.drained.Store(m.applied - int64(t.chans.c.BufferedAmount(id)))
+		if err != nil {
 			failed(err)
 			return
 		}
-		m.id = id
-		m.buffered.Store(int64(t.chans.c.BufferedAmount(id)))
 		if !m.listed {
 			m.listed = true
 			t.chans.meters = append(t.chans.meters, m)
@@ -90,7 +98,7 @@ func (c *channels) measure() {
 	kept := c.meters[:0]
 	for _, m := range c.meters {
 		n := c.c.BufferedAmount(m.id)
-		m.buffered.Store(int64(n))
+		m.drained.Store(m.applied - int64(n))
 		if m.listed = n > 0; m.listed {
 			kept = append(kept, m)
 		}

@@ -152,6 +152,7 @@ func (s *Shard) reclaim() {
 				s.slab.unref(h.cell)
 				h.cell = -1
 			}
+			h.t, h.stream = nil, nil // what they name may be gone long before the slot's turn
 		}
 	}
 }

@@ -213,7 +213,11 @@ type numbering struct {
 func without[T comparable](list []T, x T) []T {
 	for i := range list {
 		if list[i] == x {
-			return append(list[:i], list[i+1:]...)
+			var none T
+			last := len(list) - 1
+			copy(list[i:], list[i+1:])
+			list[last] = none // or the array keeps it alive
+			return list[:last]
 		}
 	}
 	return list

@@ -65,6 +65,11 @@ const (
 	maxRTCP = 1200
 	srSize  = 28
 
+	// maxAddrs bounds the addresses of one transport, as an ICE agent keeps 64
+	// remote candidates. Beyond it the oldest but the one in use is forgotten:
+	// its next check makes it known again.
+	maxAddrs = 64
+
 	// maxStreams bounds the inbound streams of a transport, unsignalled
 	// layers and RTX streams counted. An SSRC beyond it is dropped, counted.
 	maxStreams = 64

@@ -92,15 +92,37 @@ func (t *Transport) AddRemote(via *Shard, addr netip.AddrPort) {
 		if s == t.shard && t.closed {
 			return
 		}
+		known := s.addrs[addr] == t
 		s.addrs[addr] = t
-		if s == t.shard {
+		if s == t.shard && !known {
 			t.addrs = append(t.addrs, addr)
+			t.forgetOldest()
 		}
 	}
 	if via != t.shard {
 		via.Post(admit)
 	}
 	t.shard.Post(admit)
+}
+
+// forgetOldest keeps a peer that checks from ever new addresses within
+// maxAddrs. The address that we send to stays.
+func (t *Transport) forgetOldest() {
+	for len(t.addrs) > maxAddrs {
+		i := 0
+		if t.addrs[i] == t.remote {
+			i++
+		}
+		old := t.addrs[i]
+		t.addrs = without(t.addrs, old)
+		for _, o := range t.engine.shards {
+			o.Post(func(s *Shard, _ mono.Time) {
+				if s.addrs[old] == t {
+					delete(s.addrs, old)
+				}
+			})
+		}
+	}
 }
 
 // SetRemote chooses where to send. An invalid address stops sending, as the

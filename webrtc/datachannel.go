@@ -99,7 +99,15 @@ func (pc *PeerConnection) CreateDataChannel(label string, init *DataChannelInit)
 	case !utf8.ValidString(label) || !utf8.ValidString(init.Protocol):
 		return nil, fmt.Errorf("%w: label and protocol must be UTF-8", ErrType)
 	}
-	dc := pc.newDataChannel(label, init.Protocol, *init)
+	own := *init
+	for _, p := range []**uint16{&own.ID, &own.MaxRetransmits, &own.MaxPacketLifeTime} {
+		if *p != nil {
+			v := **p // the caller may use its variable again
+			*p = &v
+		}
+	}
+	init = &own
+	dc := pc.newDataChannel(label, init.Protocol, own)
 	err := pc.do(func(mono.Time) error {
 		if pc.sctpState == SCTPTransportClosed {
 			return fmt.Errorf("%w: the SCTP transport is closed", ErrInvalidState)

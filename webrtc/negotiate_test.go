@@ -17,7 +17,7 @@ import (
 // couple is two connections, each with an engine of its own.
 func couple(t testing.TB) (a, b *PeerConnection) {
 	t.Helper()
-	return newPC(t, Config{Engine: newEngine(t, 1)}), newPC(t, Config{Engine: newEngine(t, 1)})
+	return newPC(t, Config{Engine: newEngine(t, 1)}), newPC(t, Config{Engine: newEngine(t, 2)})
 }
 
 func localSDP(t testing.TB, pc *PeerConnection) *sdp.Session {

@@ -286,9 +286,7 @@ func TestClass32_UnauthenticatedChecksMakeNoState(t *testing.T) {
 		}
 		return nil
 	})
-	if n := e.Stats().Transports; n != 1 {
-		t.Errorf("%d transports", n)
-	}
+	awaitTransports(t, e, 1)
 }
 
 // Class 33: a peer that knows our ufrag and never speaks DTLS is given up by a
