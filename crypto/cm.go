@@ -12,6 +12,7 @@ import (
 // hash states after ipad and opad are computed once (RFC 2104 §4). It holds
 // scratch space: one goroutine at a time may use it.
 type CMKey struct {
+	table cmTable // first: the kernels find it there
 	block cipher.Block
 
 	sha          hash.Hash
@@ -40,6 +41,7 @@ func NewCMKey(enc, auth []byte) (*CMKey, error) {
 	if k.outer, err = k.padState(auth, 0x5c); err != nil {
 		return nil, err
 	}
+	k.table.expand(enc, auth)
 	return k, nil
 }
 
@@ -99,29 +101,52 @@ type CMJob struct {
 // SealCMBatch encrypts and authenticates every job and sets its OK. It
 // allocates nothing.
 func SealCMBatch(jobs []CMJob) {
-	for i := range jobs {
-		j := &jobs[i]
-		j.check(len(j.Dst), len(j.Src))
-		sealCMGeneric(j)
+	for len(jobs) > 0 {
+		n := 0
+		for n < len(jobs) && jobs[n].check(len(jobs[n].Dst), len(jobs[n].Src)) {
+			n++
+		}
+		if n > 0 {
+			sealCMKernel(jobs[:n])
+		}
+		if n < len(jobs) {
+			sealCMGeneric(&jobs[n])
+			n++
+		}
+		jobs = jobs[n:]
 	}
 }
 
 // OpenCMBatch verifies every job's tag in constant time, sets its OK and, only
 // where the tag was right, decrypts. It allocates nothing.
 func OpenCMBatch(jobs []CMJob) {
-	for i := range jobs {
-		j := &jobs[i]
-		j.check(len(j.Src), len(j.Dst))
-		openCMGeneric(j)
+	for len(jobs) > 0 {
+		n := 0
+		for n < len(jobs) && jobs[n].check(len(jobs[n].Src), len(jobs[n].Dst)) {
+			n++
+		}
+		if n > 0 {
+			openCMKernel(jobs[:n])
+		}
+		if n < len(jobs) {
+			openCMGeneric(&jobs[n])
+			n++
+		}
+		jobs = jobs[n:]
 	}
 }
 
-// check panics unless the lengths of packet and payload agree.
-func (j *CMJob) check(packet, payload int) {
+// check panics unless the lengths of packet and payload agree, and reports
+// whether the kernels take the job.
+func (j *CMJob) check(packet, payload int) bool {
 	if j.TagLen < 1 || j.TagLen > MaxTag || j.Header < 0 || payload > MaxPayload ||
 		packet != j.Header+payload+j.trailer()+j.TagLen {
 		panic("crypto: CM job: lengths of packet and payload disagree")
 	}
+	if j.Key.block == nil {
+		panic("crypto: CM key was cleared")
+	}
+	return cmKernelTakes(payload)
 }
 
 // trailer is the length of the trailer within the packet.

@@ -7,8 +7,13 @@ import (
 )
 
 func sealCMGeneric(j *CMJob) {
+	j.Key.xorKeyStream(j.Dst[j.Header:j.Header+len(j.Src)], j.Src, &j.IV)
+	j.sealTag()
+}
+
+// sealTag writes what follows the ciphertext.
+func (j *CMJob) sealTag() {
 	end := j.Header + len(j.Src)
-	j.Key.xorKeyStream(j.Dst[j.Header:end], j.Src, &j.IV)
 	tag := end
 	if j.InPacket {
 		tag += copy(j.Dst[end:], j.Trailer[:])
@@ -18,13 +23,17 @@ func sealCMGeneric(j *CMJob) {
 }
 
 func openCMGeneric(j *CMJob) {
+	if j.openTag(); j.OK {
+		j.Key.xorKeyStream(j.Dst, j.Src[j.Header:j.Header+len(j.Dst)], &j.IV)
+	}
+}
+
+// openTag sets OK to whether the tag is right.
+func (j *CMJob) openTag() {
 	end := j.Header + len(j.Dst)
 	tag := j.Src[end+j.trailer():]
 	sum := j.Key.mac(j.Src[:end], j.Trailer[:])
 	j.OK = subtle.ConstantTimeCompare(sum[:j.TagLen], tag) == 1
-	if j.OK {
-		j.Key.xorKeyStream(j.Dst, j.Src[j.Header:end], &j.IV)
-	}
 }
 
 // mac is HMAC-SHA1 over a and b. The result lives in the key, until the next.

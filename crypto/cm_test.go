@@ -6,12 +6,10 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha1"
+	"encoding/binary"
 	"reflect"
-	"strconv"
 	"testing"
 )
-
-func sizeName(n int) string { return strconv.Itoa(n) + "B" }
 
 func cmKey(t testing.TB, enc, auth []byte) *CMKey {
 	t.Helper()
@@ -87,8 +85,8 @@ func TestCMEveryLength(t *testing.T) {
 		key := cmKey(t, enc, auth)
 		var jobs []CMJob
 		var want, plain [][]byte
-		for n := 0; n <= 2048; n++ {
-			header, p := random(3, 8+n%60), random(4, n)
+		for n := 0; n <= 2100; n++ {
+			header, p := random(3, 12+n%73), random(4, n)
 			j := CMJob{Key: key, Header: len(header), TagLen: []int{10, 4, 20, 1}[n%4], InPacket: n%3 == 0}
 			copy(j.IV[:], random(5, 14))
 			j.IV[0], j.IV[1] = byte(n), byte(n>>8)
@@ -240,39 +238,41 @@ func TestCMAllocatesNothing(t *testing.T) {
 func FuzzCM(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), []byte("key"), []byte("iv"), []byte("header"), []byte("payload"), uint32(7), uint8(10), true)
 	f.Fuzz(func(t *testing.T, enc, auth, iv, header, plain []byte, trailer uint32, tag uint8, inPacket bool) {
-		key, err := NewCMKey(enc, auth)
-		if err != nil {
+		if _, err := NewCMKey(enc, auth); err != nil {
 			return
 		}
-		j := CMJob{Key: key, Header: len(header), TagLen: 1 + int(tag)%MaxTag, InPacket: inPacket, Src: plain,
-			Trailer: [4]byte{byte(trailer >> 24), byte(trailer >> 16), byte(trailer >> 8), byte(trailer)}}
-		copy(j.IV[:14], iv)
-		want := cmPacket(enc, auth, &j, header, plain)
-		j.Dst = make([]byte, len(want))
-		copy(j.Dst, header)
-		jobs := []CMJob{j}
-		if SealCMBatch(jobs); !bytes.Equal(jobs[0].Dst, want) {
-			t.Fatalf("sealed %x, want %x", jobs[0].Dst, want)
-		}
-		jobs[0].Src, jobs[0].Dst = want, want[len(header):len(header)+len(plain)]
-		if OpenCMBatch(jobs); !jobs[0].OK || !bytes.Equal(jobs[0].Dst, plain) {
-			t.Fatal("does not open what it sealed")
+		// As many jobs as keep all lanes and one more at work, of all lengths.
+		const n = 17
+		var want [n][]byte
+		jobs := make([]CMJob, n)
+		for _, l := range levels() {
+			restore := force(l)
+			key := cmKey(t, enc, auth)
+			for i := range jobs {
+				p := plain[:len(plain)*i/(n-1)]
+				j := CMJob{Key: key, Header: len(header), TagLen: 1 + int(tag)%MaxTag, InPacket: inPacket, Src: p}
+				binary.BigEndian.PutUint32(j.Trailer[:], trailer)
+				copy(j.IV[:14], iv)
+				want[i] = cmPacket(enc, auth, &j, header, p)
+				j.Dst = make([]byte, len(want[i]))
+				copy(j.Dst, header)
+				jobs[i] = j
+			}
+			SealCMBatch(jobs)
+			for i := range jobs {
+				j := &jobs[i]
+				if !bytes.Equal(j.Dst, want[i]) {
+					t.Fatalf("%v: sealed %x, want %x", l, j.Dst, want[i])
+				}
+				j.Dst, j.Src = j.Dst[len(header):len(header)+len(j.Src)], j.Dst
+			}
+			OpenCMBatch(jobs)
+			for i, j := range jobs {
+				if !j.OK || !bytes.Equal(j.Dst, plain[:len(j.Dst)]) {
+					t.Fatalf("%v: job %d does not open what it sealed", l, i)
+				}
+			}
+			restore()
 		}
 	})
-}
-
-func BenchmarkCM(b *testing.B) {
-	for _, n := range []int{100, 1000, 1200} {
-		b.Run(sizeName(n), func(b *testing.B) {
-			jobs := make([]CMJob, 16)
-			for i := range jobs {
-				buf := make([]byte, n+22)
-				jobs[i] = CMJob{Key: cmKey(b, random(uint64(i), 16), random(1, 20)), Header: 12, TagLen: 10, Src: buf[12 : 12+n], Dst: buf}
-			}
-			b.SetBytes(int64(n))
-			for i := 0; i < b.N; i += len(jobs) {
-				SealCMBatch(jobs)
-			}
-		})
-	}
 }

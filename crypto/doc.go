@@ -16,4 +16,4 @@
 // cipher for other purposes.
 package crypto
 
-//go:generate sh -c "cd _asm && GOWORK=off go run . -out ../aesgcm_amd64.s"
+//go:generate sh -c "cd _asm && for f in aesgcm aesctr sha1; do GOWORK=off go run . -out ../${DOLLAR}{f}_amd64.s || exit 1; done"

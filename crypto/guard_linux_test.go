@@ -97,6 +97,56 @@ func TestClass50_KernelsStayWithinTheirBuffers(t *testing.T) {
 	})
 }
 
+// Class 50, of counter mode and its hash: payload and packet lie against either
+// guard page and at every offset.
+func TestClass50_CMKernelsStayWithinTheirBuffers(t *testing.T) {
+	atEveryLevel(t, func(t *testing.T) {
+		src, dst := guarded(t, 2), guarded(t, 2)
+		enc, auth := random(1, 16), random(2, 20)
+		key := cmKey(t, enc, auth)
+		plain, header := random(3, 4096), random(4, 84)
+		step := 1
+		if testing.Short() {
+			step = 7
+		}
+		for n := 0; n <= 4096; n += step {
+			job := CMJob{Key: key, Header: 12 + n%73, TagLen: []int{4, 10, 20}[n%3], InPacket: n%2 == 0}
+			packet := cmPacket(enc, auth, &job, header[:job.Header], plain[:n])
+			for _, off := range []int{0, 1 + n%63, -1} { // -1: against the end
+				place := func(mem []byte, size int) []byte {
+					for i := range mem {
+						mem[i] = 0x5a
+					}
+					at := off
+					if off < 0 {
+						at = len(mem) - size
+					}
+					return mem[at : at+size : at+size]
+				}
+				job.Src, job.Dst = place(src, n), place(dst, len(packet))
+				copy(job.Src, plain)
+				copy(job.Dst, header[:job.Header])
+				jobs := []CMJob{job}
+				if SealCMBatch(jobs); !bytes.Equal(job.Dst, packet) {
+					t.Fatalf("%d bytes at %d: sealed wrongly", n, off)
+				}
+				if touched(dst, job.Dst) || touched(src, job.Src) {
+					t.Fatalf("%d bytes at %d: sealing wrote beyond Dst", n, off)
+				}
+				job.Src, job.Dst = place(src, len(packet)), place(dst, n)
+				copy(job.Src, packet)
+				jobs[0] = job
+				if OpenCMBatch(jobs); !jobs[0].OK || !bytes.Equal(job.Dst, plain[:n]) {
+					t.Fatalf("%d bytes at %d: opened wrongly", n, off)
+				}
+				if touched(dst, job.Dst) || touched(src, job.Src) || !bytes.Equal(job.Src, packet) {
+					t.Fatalf("%d bytes at %d: opening wrote beyond Dst", n, off)
+				}
+			}
+		}
+	})
+}
+
 // touched reports whether mem differs from 0x5a anywhere but in part.
 func touched(mem, part []byte) bool {
 	at := 0
@@ -109,9 +159,25 @@ func touched(mem, part []byte) bool {
 	return !fresh(mem[:at]) || !fresh(mem[at+len(part):])
 }
 
-// The best level that this processor has is not skipped: what the kernel says
-// of the processor is compared with what levels found.
-func TestBestLevelIsFound(t *testing.T) {
+// The twin: a single byte written on either side is seen.
+func TestClass50_AByteWrittenBeyondIsSeen(t *testing.T) {
+	mem := bytes.Repeat([]byte{0x5a}, 300)
+	part := mem[100:200]
+	clear(part)
+	if touched(mem, part) {
+		t.Error("what lies within counts")
+	}
+	for _, at := range []int{0, 99, 200, 299} {
+		mem[at] ^= 1
+		if !touched(mem, part) {
+			t.Errorf("a write at %d is not seen", at)
+		}
+		mem[at] ^= 1
+	}
+}
+
+// cpuHas asks the kernel for the processor's features.
+func cpuHas(t *testing.T) func(names ...string) bool {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +188,7 @@ func TestBestLevelIsFound(t *testing.T) {
 	}
 	line, _, _ := strings.Cut(rest, "\n")
 	flags := strings.Fields(line)
-	has := func(names ...string) bool {
+	return func(names ...string) bool {
 		for _, n := range names {
 			if !slices.Contains(flags, n) {
 				return false
@@ -130,6 +196,12 @@ func TestBestLevelIsFound(t *testing.T) {
 		}
 		return true
 	}
+}
+
+// The best level that this processor has is not skipped: what the kernel says
+// of the processor is compared with what levels found.
+func TestBestLevelIsFound(t *testing.T) {
+	has := cpuHas(t)
 	want := "generic"
 	if kernels && has("avx2", "vaes", "vpclmulqdq", "aes", "bmi2") {
 		want = "vaes"

@@ -16,42 +16,9 @@ func expandKey() {
 	Load(Param("key"), key)
 	Load(Param("rounds"), rounds)
 	MOVQ(rounds, Mem{Base: t, Disp: offRounds})
-	rk := func(i int) Mem { return Mem{Base: t, Disp: 16 * i} }
-	next := func(prev, gen reg.VecPhysical, shuffle uint8) {
-		VPSHUFD(U8(shuffle), gen, gen)
-		VPSLLDQ(U8(4), prev, xs[3])
-		VPXOR(xs[3], prev, xs[4])
-		VPSLLDQ(U8(8), xs[4], xs[3])
-		VPXOR(xs[3], xs[4], xs[4])
-		VPXOR(gen, xs[4], prev)
-	}
-	CMPQ(rounds, U8(14))
-	JE(LabelRef("expand256"))
-	VMOVDQU(Mem{Base: key}, xs[0])
-	VMOVDQU(xs[0], rk(0))
-	for i, rcon := range []uint8{1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36} {
-		VAESKEYGENASSIST(U8(rcon), xs[0], xs[2])
-		next(xs[0], xs[2], 0xff)
-		VMOVDQU(xs[0], rk(i+1))
-	}
-	JMP(LabelRef("hash"))
-	Label("expand256")
-	VMOVDQU(Mem{Base: key}, xs[0])
-	VMOVDQU(Mem{Base: key, Disp: 16}, xs[1])
-	VMOVDQU(xs[0], rk(0))
-	VMOVDQU(xs[1], rk(1))
-	for i, rcon := range []uint8{1, 2, 4, 8, 16, 32, 64} {
-		VAESKEYGENASSIST(U8(rcon), xs[1], xs[2])
-		next(xs[0], xs[2], 0xff)
-		VMOVDQU(xs[0], rk(2*i+2))
-		if i == 6 {
-			break
-		}
-		VAESKEYGENASSIST(U8(0), xs[0], xs[2])
-		next(xs[1], xs[2], 0xaa)
-		VMOVDQU(xs[1], rk(2*i+3))
-	}
+	schedule(t, key, rounds, "hash")
 	Label("hash")
+	rk := func(i int) Mem { return Mem{Base: t, Disp: 16 * i} }
 	// H = E(0), byte-swapped and multiplied by x, which saves a shift in
 	// each product.
 	h, p, poly := xs[0], xs[1], xs[5]
@@ -103,4 +70,44 @@ func expandKey() {
 		VPXOR(tt, hi, p)
 	}
 	RET()
+}
+
+// schedule writes the round keys of a key to t and goes to the label done,
+// which has to follow.
+func schedule(t, key, rounds reg.GPPhysical, done string) {
+	rk := func(i int) Mem { return Mem{Base: t, Disp: 16 * i} }
+	next := func(prev, gen reg.VecPhysical, shuffle uint8) {
+		VPSHUFD(U8(shuffle), gen, gen)
+		VPSLLDQ(U8(4), prev, xs[3])
+		VPXOR(xs[3], prev, xs[4])
+		VPSLLDQ(U8(8), xs[4], xs[3])
+		VPXOR(xs[3], xs[4], xs[4])
+		VPXOR(gen, xs[4], prev)
+	}
+	CMPQ(rounds, U8(14))
+	JE(LabelRef("expand256"))
+	VMOVDQU(Mem{Base: key}, xs[0])
+	VMOVDQU(xs[0], rk(0))
+	for i, rcon := range []uint8{1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36} {
+		VAESKEYGENASSIST(U8(rcon), xs[0], xs[2])
+		next(xs[0], xs[2], 0xff)
+		VMOVDQU(xs[0], rk(i+1))
+	}
+	JMP(LabelRef(done))
+	Label("expand256")
+	VMOVDQU(Mem{Base: key}, xs[0])
+	VMOVDQU(Mem{Base: key, Disp: 16}, xs[1])
+	VMOVDQU(xs[0], rk(0))
+	VMOVDQU(xs[1], rk(1))
+	for i, rcon := range []uint8{1, 2, 4, 8, 16, 32, 64} {
+		VAESKEYGENASSIST(U8(rcon), xs[1], xs[2])
+		next(xs[0], xs[2], 0xff)
+		VMOVDQU(xs[0], rk(2*i+2))
+		if i == 6 {
+			break
+		}
+		VAESKEYGENASSIST(U8(0), xs[0], xs[2])
+		next(xs[1], xs[2], 0xaa)
+		VMOVDQU(xs[1], rk(2*i+3))
+	}
 }

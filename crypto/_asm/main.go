@@ -1,6 +1,11 @@
 package main
 
 import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 )
@@ -35,8 +40,15 @@ func data() {
 	}
 }
 
-func main() {
-	ConstraintExpr("!purego")
+// units maps each file of assembly to what generates it. The name of the file
+// that -out asks for selects one.
+var units = map[string]func(){
+	"aesgcm_amd64.s": gcmUnit,
+	"aesctr_amd64.s": ctrUnit,
+	"sha1_amd64.s":   shaUnit,
+}
+
+func gcmUnit() {
 	data()
 	expandKey()
 	for _, k := range []*kernel{
@@ -47,5 +59,16 @@ func main() {
 	} {
 		k.generate()
 	}
+}
+
+func main() {
+	flag.Parse()
+	unit := units[filepath.Base(flag.Lookup("out").Value.String())]
+	if unit == nil {
+		fmt.Fprintln(os.Stderr, "-out names no unit")
+		os.Exit(2)
+	}
+	ConstraintExpr("!purego")
+	unit()
 	Generate()
 }

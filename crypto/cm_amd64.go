@@ -1,0 +1,72 @@
+//go:build !purego
+
+package crypto
+
+// ctrMaxPayload is where the one byte that the kernels count in ends. What is
+// longer goes to the standard library.
+const ctrMaxPayload = 256 * blockSize
+
+// cmTable is an expanded key as the kernels read it.
+type cmTable struct {
+	//lint:ignore U1000 the kernels write and read it
+	roundKeys    [15][16]byte
+	rounds       uint64
+	inner, outer [5]uint32 // SHA-1 after ipad and opad; zero without SHA-NI
+}
+
+//go:noescape
+func ctrExpand(t *cmTable, key *byte, rounds int)
+
+//go:noescape
+func ctrVAES(jobs *CMJob, n int, open bool)
+
+//go:noescape
+func ctrAVX512(jobs *CMJob, n int, open bool)
+
+// expand fills the table for keys of the sizes that NewCMKey takes.
+func (t *cmTable) expand(enc, auth []byte) {
+	if active == levelGeneric {
+		return
+	}
+	ctrExpand(t, &enc[0], len(enc)/4+6)
+	if sha1NI {
+		t.inner, t.outer = hmacState(auth, 0x36), hmacState(auth, 0x5c)
+	}
+}
+
+// cmKernelTakes reports whether the kernels take a payload of this length.
+func cmKernelTakes(payload int) bool {
+	return active != levelGeneric && payload <= ctrMaxPayload
+}
+
+func ctrKernel(jobs []CMJob, open bool) {
+	if active == levelAVX512 {
+		ctrAVX512(&jobs[0], len(jobs), open)
+	} else {
+		ctrVAES(&jobs[0], len(jobs), open)
+	}
+}
+
+func sealCMKernel(jobs []CMJob) {
+	ctrKernel(jobs, false)
+	if sha1NI {
+		var m macs
+		m.run(jobs, false)
+		return
+	}
+	for i := range jobs {
+		jobs[i].sealTag()
+	}
+}
+
+func openCMKernel(jobs []CMJob) {
+	if sha1NI {
+		var m macs
+		m.run(jobs, true)
+	} else {
+		for i := range jobs {
+			jobs[i].openTag()
+		}
+	}
+	ctrKernel(jobs, true)
+}
