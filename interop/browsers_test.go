@@ -239,7 +239,6 @@ func (p *page) call(fn string, arg map[string]any, out any) {
 // session is one PeerConnection of a page.
 type session struct {
 	p              *page
-	id             int
 	Session        int
 	Status         int
 	Location       string

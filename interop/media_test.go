@@ -21,6 +21,7 @@ func TestPublishAndWatch(t *testing.T) {
 		s := startServer(t)
 		p := pub.open(t).start("publish", s.url+"/whip/room", options{"audio": true, "video": true})
 		p.logTransport("publisher")
+		first := p.now().Pair.Available
 		watching := view.open(t)
 		var viewers []*session
 		for range 2 {
@@ -39,14 +40,14 @@ func TestPublishAndWatch(t *testing.T) {
 				}
 			}
 		}
-		bandwidth(t, p)
+		bandwidth(t, p, first)
 		s.transports(t)
 	})
 }
 
 // bandwidth checks that the publisher is told of its packets' arrival, so that
-// it sends what it would like to.
-func bandwidth(t *testing.T, p *session) {
+// it sends what it would like to. first is what it had at the beginning.
+func bandwidth(t *testing.T, p *session, first float64) {
 	t.Helper()
 	if p.p.b.kind != "chromium" {
 		eventually(t, "report about the publisher's packets", func() error {
@@ -63,14 +64,10 @@ func bandwidth(t *testing.T, p *session) {
 		})
 		return
 	}
-	var first float64
 	eventually(t, "bandwidth of 1 Mbit/s for the publisher", func() error {
 		v, err := p.stats()
 		if err != nil {
 			return err
-		}
-		if first == 0 {
-			first = v.Pair.Available
 		}
 		for _, o := range v.Outbound {
 			if o.Kind == "video" && v.Pair.Available >= 1e6 && o.Target >= 1e6 && o.Limited != "bandwidth" {

@@ -27,11 +27,17 @@ func runPeer(t *testing.T, s *server, argv ...string) outcome {
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], s.url+"/echo")...)
 	endWithParent(cmd)
 	cmd.WaitDelay = time.Second
-	log := &logBuffer{}
-	cmd.Stderr = log
-	out, err := cmd.Output()
+	log, stdout := &logBuffer{}, &logBuffer{}
+	cmd.Stdout, cmd.Stderr = stdout, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	err := logTransport(t, s, ended)
+	out := strings.TrimSpace(stdout.String())
 	var o outcome
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	lines := strings.Split(out, "\n")
 	if e := json.Unmarshal([]byte(lines[len(lines)-1]), &o); err != nil || e != nil {
 		t.Fatalf("%v: %v %v\n%s\n%s", argv, err, e, out, log.tail(40))
 	}
@@ -40,6 +46,24 @@ func runPeer(t *testing.T, s *server, argv ...string) outcome {
 	}
 	t.Logf("%s %s %s: %d of audio, %d of video", o.State, o.DTLS, o.SRTP, o.Audio, o.Video)
 	return o
+}
+
+// logTransport waits for the end of a peer, and logs on the way what it
+// negotiated.
+func logTransport(t *testing.T, s *server, ended <-chan error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+		}
+		if list, err := s.connected(); err == nil && len(list) > 0 {
+			t.Logf("server: DTLS %s", list[0])
+			return <-ended
+		}
+	}
 }
 
 // check checks what every peer must have seen.

@@ -84,7 +84,7 @@ func TestRenegotiation(t *testing.T) {
 			t.Error("ICE restarted unasked")
 		}
 		awaitMID(t, e, "2", before)
-		before = e.awaitMedia(20, 20, e.now())
+		e.awaitMedia(20, 20, e.now())
 
 		// The first video ends; the second goes on.
 		e.call("reoffer", options{"stopMid": "1"}, &r)

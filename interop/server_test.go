@@ -239,23 +239,36 @@ func (s *server) awaitSessions(t testing.TB, n int) {
 	})
 }
 
-// transports logs what the server negotiated with its peers.
-func (s *server) transports(t testing.TB) {
-	t.Helper()
+// connected describes the transports whose handshake is done.
+func (s *server) connected() (list []string, err error) {
 	b, err := s.get("/debug/webrtc?format=json")
 	if err != nil {
-		t.Log(err)
-		return
+		return nil, err
 	}
 	var v any
 	if err := json.Unmarshal(b, &v); err != nil {
-		t.Log(err)
-		return
+		return nil, err
 	}
 	walk(v, func(m map[string]any) {
-		if m["type"] == "transport" {
-			t.Logf("server: %v %v %v, DTLS %v as %v", m["tlsVersion"], m["dtlsCipher"], m["srtpCipher"], m["dtlsState"], m["dtlsRole"])
+		if m["type"] == "transport" && m["dtlsState"] == "connected" {
+			list = append(list, fmt.Sprintf("%v %v %v %v as %v", m["tlsVersion"], m["dtlsCipher"], m["tlsGroup"], m["srtpCipher"], m["dtlsRole"]))
 		}
+	})
+	return list, nil
+}
+
+// transports logs what the server negotiated with its peers.
+func (s *server) transports(t testing.TB) {
+	t.Helper()
+	eventually(t, "transport at the server", func() error {
+		list, err := s.connected()
+		if err == nil && len(list) == 0 {
+			err = errNotYet
+		}
+		for _, l := range list {
+			t.Logf("server: DTLS %s", l)
+		}
+		return err
 	})
 }
 
