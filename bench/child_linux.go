@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"runtime/pprof"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +28,8 @@ var children = map[string]func() (http.Handler, error){
 	"serve-floor-gso":    func() (http.Handler, error) { return newServer(newFloorGSO()) },
 	"serve-floor-sendto": func() (http.Handler, error) { return newServer(newFloorSendto()) },
 	"load":               newLoadHandler,
+	"pairs-sluice":       func() (http.Handler, error) { return newPairs(newSluiceStack()) },
+	"pairs-pion":         func() (http.Handler, error) { return newPairs(newPionStack()) },
 }
 
 // runChild runs a child of that name until its standard input ends, as it does
@@ -60,26 +61,6 @@ type child struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	errs  tail
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, b...)
-	t.b = t.b[max(0, len(t.b)-4096):]
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.b))
 }
 
 func spawn(name string, cpus unix.CPUSet) (*child, error) {

@@ -163,7 +163,7 @@ func TestChoose(t *testing.T) {
 		{"beta alpha/xy", false, "alpha:xy/1 beta:z"},
 		{"alpha/q", false, "!no case"},
 		{"gamma", false, "!no scenario"},
-		{"handshake", false, "!not built yet"},
+		{"steer", false, "!not built yet"},
 	} {
 		got, err := choose(testTable(), strings.Fields(c.args), c.quick)
 		if part, isErr := strings.CutPrefix(c.want, "!"); isErr {
@@ -248,7 +248,7 @@ func TestCommandLine(t *testing.T) {
 		{"-list", 0, "pion-bare"},
 		{"", 2, "usage"},
 		{"-nonsense srtp", 2, "nonsense"},
-		{"memory", 2, "not built yet"},
+		{"steer", 2, "not built yet"},
 		{"-peers nobody srtp", 2, "nobody"},
 		{"-save a/b srtp", 2, "version"},
 	} {

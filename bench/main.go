@@ -45,6 +45,7 @@ const intro = `bench measures Sluice against its peers, interleaved in one run, 
 ratios: above 1, Sluice is ahead.
 
 usage: go run ./bench [flags] SCENARIO...
+       go run ./bench compare OLD NEW       (saved results; exits 1 when a ratio got worse)
 
 A SCENARIO is a name, or a name and the beginning of its cases, such as
 srtp/protect/gcm128 or fanout/video/1x50.
@@ -84,6 +85,9 @@ func main() {
 }
 
 func bench(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "compare" {
+		return compareResults(args[1:], stdout, stderr)
+	}
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)

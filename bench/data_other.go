@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+func measureData(*run, []string, []peer) error { return errors.New(fanoutMissing()) }
+
+func measureMemory(*run, []string, []peer) error { return errors.New(fanoutMissing()) }

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"runtime"
+	"time"
+
+	piondtls "github.com/pion/dtls/v3"
+	pioncurve "github.com/pion/dtls/v3/pkg/crypto/elliptic"
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// handshaker is what all contenders use: one certificate for both sides.
+type handshaker struct {
+	ours  *dtls.Certificate
+	print dtls.Fingerprint
+	pion  tls.Certificate
+}
+
+func newHandshaker() (*handshaker, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	h := &handshaker{pion: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
+	if h.ours, err = dtls.NewCertificate([][]byte{der}, key); err != nil {
+		return nil, err
+	}
+	h.print, err = dtls.FingerprintOf("sha-256", der)
+	return h, err
+}
+
+func (h *handshaker) conn(role dtls.Role) (*dtls.Conn, error) {
+	return dtls.New(dtls.Config{Role: role, Certificate: h.ours, RemoteFingerprints: []dtls.Fingerprint{h.print}})
+}
+
+// config is what pion/webrtc gives pion/dtls, and the one group.
+func (h *handshaker) config() *piondtls.Config {
+	return &piondtls.Config{
+		Certificates:            []tls.Certificate{h.pion},
+		SRTPProtectionProfiles:  []piondtls.SRTPProtectionProfile{piondtls.SRTP_AEAD_AES_128_GCM},
+		CipherSuites:            []piondtls.CipherSuiteID{piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		ClientAuth:              piondtls.RequireAnyClientCert,
+		ExtendedMasterSecret:    piondtls.RequireExtendedMasterSecret,
+		EllipticCurves:          []pioncurve.Curve{pioncurve.X25519},
+		InsecureSkipVerify:      true,
+		InsecureSkipVerifyHello: true, // ICE has verified the address; ours does not ask again either
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			got, err := dtls.FingerprintOf("sha-256", raw[0])
+			if err == nil && got.String() != h.print.String() {
+				err = errors.New("wrong fingerprint")
+			}
+			return err
+		},
+	}
+}
+
+// threadCPU is the processor time of this thread.
+func threadCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// processCPU is that of the whole process, as finely counted.
+func processCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// done reads events until there are none and reports whether the handshake is.
+func done(c *dtls.Conn) (bool, error) {
+	connected := false
+	for {
+		switch e, ok := c.Event(); e := e.(type) {
+		case dtls.Connected:
+			connected = true
+		case dtls.Closed:
+			return connected, e.Err
+		default:
+			if !ok {
+				return connected, nil
+			}
+		}
+	}
+}
+
+// ourPair shakes hands between two of ours and returns the processor time.
+func (h *handshaker) ourPair() (time.Duration, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := threadCPU()
+	client, err := h.conn(dtls.Client)
+	if err != nil {
+		return 0, err
+	}
+	server, err := h.conn(dtls.Server)
+	if err != nil {
+		return 0, err
+	}
+	now := mono.Now()
+	client.Start(now)
+	server.Start(now)
+	ends := [2]*dtls.Conn{client, server}
+	up := [2]bool{}
+	buf := make([]byte, dtls.DefaultMTU)
+	for round := 0; !up[0] || !up[1]; round++ {
+		if round > 20 {
+			return 0, errors.New("ours do not agree")
+		}
+		for i, from := range ends {
+			for n := from.Transmit(now, buf); n > 0; n = from.Transmit(now, buf) {
+				_ = ends[1-i].HandlePacket(now, buf[:n]) // a refusal comes as an event
+			}
+			for k, c := range ends {
+				ok, err := done(c)
+				if err != nil {
+					return 0, err
+				}
+				up[k] = up[k] || ok
+			}
+		}
+	}
+	return threadCPU() - start, nil
+}
+
+// pionPair shakes hands between two of Pion's.
+func (h *handshaker) pionPair() (time.Duration, error) {
+	start := processCPU()
+	a, b := newPipe()
+	client, err := piondtls.Client(a, pipeAddr{}, h.config())
+	if err != nil {
+		return 0, err
+	}
+	server, err := piondtls.Server(b, pipeAddr{}, h.config())
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	errs := make(chan error, 1)
+	go func() { errs <- server.HandshakeContext(ctx) }()
+	err = errors.Join(client.HandshakeContext(ctx), <-errs)
+	used := processCPU() - start
+	return used, errors.Join(err, client.Close(), server.Close())
+}
+
+// across shakes hands between one of ours in role and one of Pion's, and
+// returns the processor time of either. Ours is that of this thread within the
+// calls; Pion's is the rest of the process.
+func (h *handshaker) across(role dtls.Role) (ours, pion time.Duration, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	whole := processCPU()
+	near, far := newPipe()
+	connect := piondtls.Server
+	if role == dtls.Server {
+		connect = piondtls.Client
+	}
+	rival, err := connect(far, pipeAddr{}, h.config())
+	if err != nil {
+		return 0, 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	errs := make(chan error, 1)
+	go func() { errs <- rival.HandshakeContext(ctx) }()
+
+	begun := threadCPU()
+	c, err := h.conn(role)
+	if err != nil {
+		return 0, 0, err
+	}
+	c.Start(mono.Now())
+	buf := make([]byte, dtls.DefaultMTU)
+	up, agreed := false, false
+	for !up || !agreed {
+		for n := c.Transmit(mono.Now(), buf); n > 0; n = c.Transmit(mono.Now(), buf) {
+			ours += threadCPU() - begun
+			if _, err := near.WriteTo(buf[:n], nil); err != nil {
+				return 0, 0, err
+			}
+			begun = threadCPU()
+		}
+		ok, err := done(c)
+		if err != nil {
+			return 0, 0, err
+		}
+		up = up || ok
+		ours += threadCPU() - begun
+		if up && agreed {
+			break
+		}
+		var packet []byte
+		select {
+		case packet = <-near.in:
+		case err := <-errs:
+			if err != nil {
+				return 0, 0, err
+			}
+			agreed = true
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		}
+		begun = threadCPU()
+		if packet != nil {
+			_ = c.HandlePacket(mono.Now(), packet) // a refusal comes as an event
+		}
+	}
+	pion = processCPU() - whole - ours
+	if g := c.State().Group; g != dtls.GroupX25519 {
+		return 0, 0, fmt.Errorf("agreed on %v", g)
+	}
+	return ours, pion, rival.Close()
+}
+
+func measureHandshake(r *run, cases []string, peers []peer) error {
+	rounds, each := 25, 40
+	if r.quick {
+		rounds, each = 9, 15
+	}
+	for _, path := range cases {
+		c, err := parseHandshake(path)
+		if err != nil {
+			return err
+		}
+		for _, p := range peers {
+			r.table.status("handshake %s", path)
+			row := Row{Scenario: "handshake", Case: path, Peer: p.name}
+			ours, theirs, err := handshakeRounds(c, rounds, each)
+			switch {
+			case errors.Is(err, errOneGroup):
+				row.Skipped = err.Error()
+			case err != nil:
+				return fmt.Errorf("%s: %w", path, err)
+			default:
+				row.Unit, row.Better, row.PeerVersion = "handshakes/CPU-s", higher, p.version()
+				row.compare(ours, theirs)
+			}
+			r.emit(row)
+		}
+	}
+	return nil
+}
+
+func handshakeRounds(c handshakeCase, rounds, each int) (ours, theirs []float64, err error) {
+	if c.group != "x25519" {
+		return nil, nil, errOneGroup
+	}
+	h, err := newHandshaker()
+	if err != nil {
+		return nil, nil, err
+	}
+	for round := range rounds + 1 {
+		var a, b time.Duration
+		for range each {
+			x, y, err := h.once(c.side)
+			if err != nil {
+				return nil, nil, err
+			}
+			a, b = a+x, b+y
+		}
+		if round > 0 { // the first one warms up
+			ours = append(ours, float64(each)/a.Seconds())
+			theirs = append(theirs, float64(each)/b.Seconds())
+		}
+	}
+	return ours, theirs, nil
+}
+
+// once returns what one handshake cost the side, ours and Pion's. Each plays it
+// against the other.
+func (h *handshaker) once(side string) (ours, pion time.Duration, err error) {
+	switch side {
+	case "pair":
+		if ours, err = h.ourPair(); err == nil {
+			pion, err = h.pionPair()
+		}
+	default:
+		mine, other := dtls.Client, dtls.Server
+		if side == "server" {
+			mine, other = other, mine
+		}
+		if ours, _, err = h.across(mine); err == nil {
+			_, pion, err = h.across(other)
+		}
+	}
+	return ours, pion, err
+}
+
+// A pipe is one end of a network in memory that loses nothing.
+type pipe struct {
+	in, out chan []byte
+	done    chan struct{}
+}
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "memory" }
+func (pipeAddr) String() string  { return "memory" }
+
+func newPipe() (a, b *pipe) {
+	x, y := make(chan []byte, 64), make(chan []byte, 64)
+	return &pipe{x, y, make(chan struct{})}, &pipe{y, x, make(chan struct{})}
+}
+
+func (p *pipe) ReadFrom(b []byte) (int, net.Addr, error) {
+	select {
+	case packet := <-p.in:
+		return copy(b, packet), pipeAddr{}, nil
+	case <-p.done:
+		return 0, nil, net.ErrClosed
+	}
+}
+
+func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
+	select {
+	case p.out <- append([]byte(nil), b...):
+	default: // full, as after the end
+	}
+	return len(b), nil
+}
+
+func (p *pipe) Close() error {
+	select {
+	case <-p.done:
+	default:
+		close(p.done)
+	}
+	return nil
+}
+
+func (p *pipe) LocalAddr() net.Addr              { return pipeAddr{} }
+func (p *pipe) SetDeadline(time.Time) error      { return nil }
+func (p *pipe) SetReadDeadline(time.Time) error  { return nil }
+func (p *pipe) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,143 @@
+// werift's side of the scenario micro. It reads one JSON object a line and
+// answers each with one: {"case", "input"} prepares and warms a case and gives
+// its result for comparison, {"run": ms} works on it for that long and gives
+// nanoseconds per operation.
+import { createInterface } from "node:readline";
+import * as w from "werift";
+
+const hex = (b) => Buffer.from(b).toString("hex");
+const bytes = (s) => Buffer.from(s, "hex");
+
+const rtpText = (p) =>
+  `${p.header.sequenceNumber} ${p.header.timestamp} ${p.header.ssrc} ${p.payload.length}`;
+
+function nack(i) {
+  return new w.GenericNack({
+    senderSsrc: 1,
+    mediaSourceSsrc: 2,
+    lost: i.lost.split(" ").map(Number),
+  });
+}
+const parseNACK = (b) => w.GenericNack.deSerialize(b.subarray(4), w.RtcpHeader.deSerialize(b));
+
+function request(i, key) {
+  const m = new w.Message(w.methods.BINDING, w.classes.REQUEST, bytes(i.id));
+  m.setAttribute("USERNAME", i.username);
+  m.setAttribute("PRIORITY", 1853693695);
+  m.setAttribute("ICE-CONTROLLING", BigInt("1234605616436508552"));
+  m.addMessageIntegrity(key);
+  m.addFingerprint();
+  return m.bytes;
+}
+
+function srtp(i) {
+  const [k, s] = [bytes(i.key), bytes(i.salt)];
+  return new w.SrtpSession({
+    profile: w.ProtectionProfileAeadAes128Gcm,
+    keys: { localMasterKey: k, localMasterSalt: s, remoteMasterKey: k, remoteMasterSalt: s },
+  });
+}
+
+// Each prepares a case from its input and returns the operation and, where the
+// result is compared, what shows it.
+const cases = {
+  "rtp/parse": (i, b = bytes(i.packet)) => [() => w.RtpPacket.deSerialize(b), rtpText],
+  "rtp/parse-extensions": (i, b = bytes(i.packet)) => [() => w.RtpPacket.deSerialize(b), rtpText],
+  "rtp/serialize": (i, p = w.RtpPacket.deSerialize(bytes(i.packet))) => [() => p.serialize(), hex],
+  "rtp/round-trip": (i, b = bytes(i.packet)) => [() => w.RtpPacket.deSerialize(b).serialize(), hex],
+  "rtcp/nack-serialize-small": (i, n = nack(i)) => [() => n.serialize(), hex],
+  "rtcp/nack-serialize-large": (i, n = nack(i)) => [() => n.serialize(), hex],
+  "rtcp/nack-parse": (i, b = bytes(i.packet)) => [() => parseNACK(b), (n) => n.lost.join(" ")],
+  "rtcp/nack-round-trip": (i, n = nack(i)) => [() => parseNACK(n.serialize()), (m) => m.lost.join(" ")],
+  "stun/parse-request": (i, b = bytes(i.packet), k = Buffer.from(i.password)) => [
+    () => w.parseMessage(b, k),
+    (m) => `${m.getAttributeValue("USERNAME")} ${m.getAttributeValue("PRIORITY")}`,
+  ],
+  "stun/parse-response": (i, b = bytes(i.packet), k = Buffer.from(i.password)) => [
+    () => w.parseMessage(b, k),
+    (m) => m.getAttributeValue("XOR-MAPPED-ADDRESS").join(":"),
+  ],
+  "stun/serialize-request": (i, k = Buffer.from(i.password)) => [() => request(i, k), hex],
+  "stun/round-trip": (i, k = Buffer.from(i.password)) => [
+    () => w.parseMessage(request(i, k), k),
+    (m) => `${m.getAttributeValue("USERNAME")} ${m.getAttributeValue("PRIORITY")}`,
+  ],
+  "sdp/parse-realistic": (i) => [() => w.SessionDescription.parse(i.text), (s) => `${s.media.length}`],
+  "sdp/parse-simple": (i) => [() => w.SessionDescription.parse(i.text), (s) => `${s.media.length}`],
+  "sdp/serialize-realistic": (i, s = w.SessionDescription.parse(i.text)) => [() => s.string],
+  "sdp/round-trip": (i) => [() => w.SessionDescription.parse(i.text).string],
+  "ice/serialize": (i, c = w.Candidate.fromSdp(i.text)) => [() => c.toSdp(), String],
+  "ice/round-trip": (i) => [() => w.Candidate.fromSdp(i.text).toSdp(), String],
+  "srtp/encrypt-100B": encrypt,
+  "srtp/encrypt-1KB": encrypt,
+  "srtp/decrypt-1KB": (i, s = srtp(i), b = bytes(i.packet)) => [() => s.decrypt(b), hex],
+};
+for (const kind of ["host", "srflx", "relay", "tcp"]) {
+  cases[`ice/parse-${kind}`] = (i) => [
+    () => w.Candidate.fromSdp(i.text),
+    (c) => `${c.foundation} ${c.priority} ${c.host} ${c.port} ${c.type}`,
+  ];
+}
+for (const kind of ["simple", "extended"]) {
+  cases[`vp8/depacketize-${kind}`] = (i, b = bytes(i.packet)) => [
+    () => w.Vp8RtpPayload.deSerialize(b),
+    (p) => `${p.sBit} ${p.pictureId ?? -1} ${p.payload.length}`,
+  ];
+}
+
+function encrypt(i) {
+  const s = srtp(i);
+  const p = w.RtpPacket.deSerialize(bytes(i.packet));
+  const payload = p.payload;
+  let first = true;
+  return [
+    () => {
+      if (!first) p.header.sequenceNumber = (p.header.sequenceNumber + 1) & 0xffff;
+      first = false;
+      return s.encrypt(payload, p.header);
+    },
+    hex,
+  ];
+}
+
+let op = null;
+let kept; // so that no operation is dead code
+let chunk = 1;
+
+function work(ms) {
+  const end = process.hrtime.bigint() + BigInt(Math.round(ms * 1e6));
+  const start = process.hrtime.bigint();
+  let n = 0;
+  let now = start;
+  while (now < end) {
+    for (let i = 0; i < chunk; i++) kept = op();
+    n += chunk;
+    now = process.hrtime.bigint();
+  }
+  return Number(now - start) / n;
+}
+
+function answer(q) {
+  if (q.run) return { ns: work(q.run) };
+  const make = cases[q.case];
+  if (!make) return { missing: true };
+  const [f, show] = make(q.input);
+  op = f;
+  chunk = 1;
+  const result = show ? show(op()) : "";
+  const ns = work(60); // the compiler takes notice
+  chunk = Math.max(1, Math.min(1000, Math.floor(50000 / ns)));
+  work(60);
+  return { result };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let a;
+  try {
+    a = answer(JSON.parse(line));
+  } catch (e) {
+    a = { error: String(e) };
+  }
+  process.stdout.write(JSON.stringify(a) + "\n");
+}
+void kept;
