@@ -47,7 +47,7 @@ type counters struct {
 	keyframeRequests        atomic.Uint64
 	handedOver              atomic.Uint64
 	panics                  atomic.Uint64
-	transports              atomic.Uint64
+	transports, takeovers   atomic.Uint64
 }
 
 // bump adds without the bus lock of an atomic addition: the counter has one

@@ -17,6 +17,7 @@ type Stats struct {
 	NACKs, Retransmitted       uint64 // requests of receivers, packets sent again
 	KeyframeRequests           uint64 // sent to sources
 	HandedOver                 uint64 // datagrams passed between shards
+	AddressTakeovers           uint64 // remote addresses that changed transport
 	Panics                     uint64
 	Strangers                  uint64 // STUN packets that no endpoint claims
 	CtlOverflow, CtlSendErrors uint64
@@ -42,6 +43,7 @@ func (e *Engine) Stats() Stats {
 		st.Retransmitted += c.retransmitted.Load()
 		st.KeyframeRequests += c.keyframeRequests.Load()
 		st.HandedOver += c.handedOver.Load()
+		st.AddressTakeovers += c.takeovers.Load()
 		st.Panics += c.panics.Load()
 		st.Strangers += s.strangers.Load()
 		st.CtlOverflow += s.ctlOverflow.Load()

@@ -92,7 +92,13 @@ func (t *Transport) AddRemote(via *Shard, addr netip.AddrPort) {
 		if s == t.shard && t.closed {
 			return
 		}
-		known := s.addrs[addr] == t
+		old := s.addrs[addr]
+		known := old == t
+		if old != nil && !known {
+			// A peer that begins anew on its port, or a second connection
+			// between one pair of ports, of which only one can be served.
+			bump(&s.count.takeovers, 1)
+		}
 		s.addrs[addr] = t
 		if s == t.shard && !known {
 			t.addrs = append(t.addrs, addr)

@@ -555,6 +555,36 @@ func TestConsentLossStopsSending(t *testing.T) {
 	}
 }
 
+// A peer that crashes and begins anew on its port is served at once; so that a
+// second connection between one pair of ports does not go unnoticed, the
+// change is counted.
+func TestAddressFollowsTheNewestCheck(t *testing.T) {
+	r := newRig(t, 2)
+	old, fresh := r.newPeer(0, srtp.AEAD_AES_128_GCM), r.newPeer(1, srtp.AEAD_AES_128_GCM)
+	old.publish()
+	st := fresh.publish()[0]
+	v := r.newPeer(1, srtp.AEAD_AES_128_GCM)
+	v.view(st)
+	if n := r.e.Stats().AddressTakeovers; n != 0 {
+		t.Fatalf("%d takeovers before any", n)
+	}
+	fresh.tr.AddRemote(r.e.shards[0], old.addr)
+	r.step()
+	r.deliver(0, old.addr, fresh.packet(1, 1, keyPayload))
+	if media, _ := v.received(); len(media) != 1 {
+		t.Fatalf("%d packets of the new connection", len(media))
+	}
+	old.tr.Close(nil)
+	r.step()
+	r.deliver(0, old.addr, fresh.packet(1, 2, keyPayload))
+	if media, _ := v.received(); len(media) != 1 {
+		t.Fatal("the end of the old connection took the address away")
+	}
+	if n := r.e.Stats().AddressTakeovers; n != 1 {
+		t.Fatalf("%d takeovers counted", n)
+	}
+}
+
 func TestDatagramOnAnotherShardIsHandedOver(t *testing.T) {
 	r := newRig(t, 3)
 	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)
