@@ -424,8 +424,13 @@ func TestChannelClosedByEitherSideOrBoth(t *testing.T) {
 	if n := len(channelsOf(a)); n != 1 {
 		t.Errorf("%d channels", n)
 	}
-	if n := len(a.starting); n != 0 {
-		t.Errorf("%d channels are starting", n)
+	if err := a.do(func(monoTime) error {
+		if n := len(a.starting); n != 0 {
+			t.Errorf("%d channels are starting", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
