@@ -19,6 +19,7 @@ type Lane struct {
 	shard  *Shard
 	mail   mailbox[func(now mono.Time)]
 	wake   chan struct{}
+	ended  chan struct{} // closed when run has returned
 
 	// forwarded counts packets that other lanes have passed on and that wait.
 	forwarded atomic.Int32
@@ -30,7 +31,7 @@ type Lane struct {
 }
 
 func newLane(s *Shard) *Lane {
-	return &Lane{engine: s.engine, shard: s, wake: make(chan struct{}, 1)}
+	return &Lane{engine: s.engine, shard: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // Post queues f. Any goroutine; it never blocks. After Engine.Close f may
@@ -41,8 +42,9 @@ func (l *Lane) Post(f func(now mono.Time)) {
 	}
 }
 
-// Do runs f on the lane and waits for it, or for the Engine's Close. It must
-// not be called on a lane.
+// Do runs f on the lane and waits for it, or for the lane's end after
+// Engine.Close. When it returns f has run whole or never will. It must not be
+// called on a lane.
 func (l *Lane) Do(f func(now mono.Time)) {
 	done := make(chan struct{})
 	l.Post(func(now mono.Time) {
@@ -51,7 +53,7 @@ func (l *Lane) Do(f func(now mono.Time)) {
 	})
 	select {
 	case <-done:
-	case <-l.engine.quit:
+	case <-l.ended:
 	}
 }
 
@@ -99,6 +101,7 @@ func (l *Lane) Shard() *Shard { return l.shard }
 
 func (l *Lane) run() {
 	defer l.engine.running.Done()
+	defer close(l.ended)
 	clock := time.NewTimer(time.Hour)
 	defer clock.Stop()
 	for {
