@@ -30,9 +30,13 @@ func TestRegressionsAreOfRatiosAgainstTheSamePeer(t *testing.T) {
 func TestCompareCommand(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]string{
-		"good.json": `[{"scenario":"srtp","case":"a","version":"1","peer":"p","ratio":2}]`,
-		"bad.json":  `[{"scenario":"srtp","case":"a","version":"2","peer":"p","ratio":1}]`,
-		"not.json":  `{`,
+		"good.json":  `{"version":"1","host":{"cpu":"a"},"rows":[{"scenario":"srtp","case":"a","version":"1","peer":"p","ratio":2}]}`,
+		"bad.json":   `{"version":"2","host":{"cpu":"a"},"rows":[{"scenario":"srtp","case":"a","version":"2","peer":"p","ratio":1}]}`,
+		"other.json": `{"version":"2","host":{"cpu":"b"},"rows":[{"scenario":"srtp","case":"a","version":"2","peer":"p","ratio":1}]}`,
+		"lines.json": `{"scenario":"srtp","case":"a","version":"2","peer":"p","ratio":1}` + "\n" + `{"scenario":"srtp","case":"b","version":"2","peer":"p","ratio":1}`,
+		"quick.json": `{"scenario":"srtp","case":"a","version":"2","peer":"p","ratio":1.3,"quick":true}`,
+		"not.json":   `{`,
+		"text.json":  `{"a":1}`,
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -44,9 +48,13 @@ func TestCompareCommand(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"good.json good.json", 0, "1 rows compared, 0 worse"},
+		{"good.json good.json", 0, "1 row compared, 0 worse"},
 		{"good.json bad.json", 1, "srtp/a against p: 1.00x was 2.00x (-50 %)"},
 		{"bad.json good.json", 0, "0 worse"},
+		{"good.json other.json", 0, "told, not judged"},
+		{"good.json lines.json", 1, "1.00x was 2.00x"},
+		{"good.json quick.json", 0, "1 row compared, 0 worse"},
+		{"good.json text.json", 2, "text.json"},
 		{"good.json not.json", 2, "not.json"},
 		{"good.json none.json", 2, "none.json"},
 		{"good.json", 2, "OLD and NEW"},
@@ -58,6 +66,51 @@ func TestCompareCommand(t *testing.T) {
 		var out, errs bytes.Buffer
 		if status := bench(args, &out, &errs); status != c.status || !strings.Contains(out.String()+errs.String(), c.says) {
 			t.Errorf("%s: status %d, %s%s", c.args, status, &out, &errs)
+		}
+	}
+}
+
+// What falls once and recovers is the machine's neighbour; what falls each
+// time is a regression.
+func TestAgainstBelievesWhatFallsEachTime(t *testing.T) {
+	root := emptyRepository(t)
+	base := Result{Version: "1", Host: thisHost(), Rows: []Row{
+		{Scenario: "s", Case: "steady", Peer: "p", Ratio: 2}, {Scenario: "s", Case: "noisy", Peer: "p", Ratio: 2}, {Scenario: "s", Case: "worse", Peer: "p", Ratio: 2},
+		{Scenario: "s", Case: "steady", Peer: "q", Ratio: 2},
+	}}
+	writeResult(t, root, base)
+	var measured []string
+	times := map[string]int{}
+	s := &scenario{name: "s", peers: []peer{{name: "p", version: func() string { return "" }}, {name: "q", version: func() string { return "" }}}}
+	s.measure = func(r *run, cases []string, peers []peer) error {
+		for _, c := range cases {
+			for _, p := range peers {
+				measured = append(measured, c+" "+p.name)
+				times[c]++
+				ratio := 2.0
+				if c == "worse" || c == "noisy" && times[c] == 1 {
+					ratio = 1
+				}
+				r.emit(Row{Scenario: "s", Case: c, Peer: p.name, Ratio: ratio})
+			}
+		}
+		return nil
+	}
+	all := func(ps []peer) []peer { return ps }
+	for _, c := range []struct {
+		cases  []string
+		status int
+		want   string
+	}{
+		{[]string{"steady"}, 0, "steady p,steady q"},
+		{[]string{"steady", "noisy"}, 0, "steady p,steady q,noisy p,noisy q,noisy p"},
+		{[]string{"worse"}, 1, "worse p,worse q,worse p,worse p"},
+	} {
+		measured, times = nil, map[string]int{}
+		var out bytes.Buffer
+		picked := []selection{{s, c.cases}}
+		if status := measure(options{against: "1"}, picked, all, &out, &out); status != c.status || strings.Join(measured, ",") != c.want {
+			t.Errorf("%v: status %d, measured %v\n%s", c.cases, status, measured, &out)
 		}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -91,42 +89,6 @@ func TestRowKeepsTheContract(t *testing.T) {
 	}
 	if want := `{"scenario":"s","case":"c","version":"1","peer":"p","skipped":"why"}` + "\n"; b.String() != want {
 		t.Errorf("got  %swant %s", b.String(), want)
-	}
-}
-
-func TestSaveReplacesTheSameRowsAndKeepsOthers(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "perf"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "perf", "README.md"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	below := filepath.Join(dir, "bench")
-	if err := os.Mkdir(below, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(below)
-	a, b := Row{Scenario: "s", Case: "a", Peer: "p", Value: 1}, Row{Scenario: "s", Case: "b", Peer: "p", Value: 2}
-	for _, rows := range [][]Row{{a, b}, {{Scenario: "s", Case: "a", Peer: "p", Value: 3}}} {
-		if _, err := save("v", rows); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "perf", "results", "v.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []Row
-	if err := json.Unmarshal(text, &got); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	a.Value = 3
-	if !reflect.DeepEqual(got, []Row{a, b}) {
-		t.Fatalf("%+v", got)
-	}
-	if n := bytes.Count(text, []byte("\n")); n != 4 {
-		t.Fatalf("%d lines for two rows", n)
 	}
 }
 

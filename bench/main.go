@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // developing is the version of rows that -save gives no other.
@@ -25,7 +26,7 @@ type run struct {
 
 // emit takes a finished row.
 func (r *run) emit(row Row) {
-	row.Version = r.version
+	row.Version, row.Quick = r.version, r.quick
 	r.rows = append(r.rows, row)
 	r.table.row(row)
 }
@@ -37,8 +38,8 @@ func (r *run) profilePath(scenario, kase, who string) string {
 }
 
 type options struct {
-	peers, json, save, profile string
-	quick, list                bool
+	peers, json, save, against, profile string
+	quick, list                         bool
 }
 
 const intro = `bench measures Sluice against its peers, interleaved in one run, and reports
@@ -46,6 +47,7 @@ ratios: above 1, Sluice is ahead.
 
 usage: go run ./bench [flags] SCENARIO...
        go run ./bench compare OLD NEW       (saved results; exits 1 when a ratio got worse)
+       go run ./bench report                (writes perf/results/report.html, its charts, and the tables of the documents)
 
 A SCENARIO is a name, or a name and the beginning of its cases, such as
 srtp/protect/gcm128 or fanout/video/1x50.
@@ -85,8 +87,13 @@ func main() {
 }
 
 func bench(args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "compare" {
-		return compareResults(args[1:], stdout, stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case "compare":
+			return compareResults(args[1:], stdout, stderr)
+		case "report":
+			return report(args[1:], stdout, stderr)
+		}
 	}
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -95,6 +102,7 @@ func bench(args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&o.quick, "quick", false, "a smoke run of under a minute a scenario")
 	fs.StringVar(&o.json, "json", "", "write the rows to `file`, one JSON object a line; - is standard output")
 	fs.StringVar(&o.save, "save", "", "also write the rows to perf/results/`version`.json")
+	fs.StringVar(&o.against, "against", "", "hold the ratios against perf/results/`version`.json: measure twice more what fell beyond the noise, exit 1 when it fell each time")
 	fs.StringVar(&o.profile, "cpuprofile", "", "write a pprof CPU profile of each case into `directory`")
 	fs.BoolVar(&o.list, "list", false, "show scenarios, cases and peers, and whether each can run here")
 	switch err := fs.Parse(args); {
@@ -161,6 +169,13 @@ func measure(o options, picked []selection, only func([]peer) []peer, stdout, st
 	if err := write(o, r.rows, stdout, stderr); err != nil {
 		fail(err)
 	}
+	if o.against != "" {
+		worse, err := against(r, o.against, picked, only, show)
+		if err != nil {
+			fail(fmt.Errorf("-against: %w", err))
+		}
+		status = max(status, worse)
+	}
 	return status
 }
 
@@ -203,7 +218,7 @@ func write(o options, rows []Row, stdout, stderr io.Writer) error {
 		}
 	}
 	if o.save != "" {
-		name, err := save(o.save, rows)
+		name, err := save(o.save, thisHost(), rows, time.Now())
 		if err != nil {
 			return err
 		}
