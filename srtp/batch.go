@@ -30,6 +30,7 @@ type item struct {
 	job    int32 // in gcm or cm, while a round is in work
 	header int
 	split  bool // of AddSplit, whose job is set up already
+	done   bool // was a round of its own
 	n      int
 	err    error
 }
@@ -55,6 +56,10 @@ func (b *Batch) AddSplit(c *Context, dst []byte, header int, payload []byte) {
 	}
 	if uint(header) > uint(len(dst)) {
 		it.err = ErrShort
+		return
+	}
+	if c.reshape {
+		it.n, it.err = c.protectJoined(dst, header, payload)
 		return
 	}
 	n, err := headerLen(dst[:header])
@@ -110,7 +115,11 @@ func (b *Batch) drop() {
 // that is not as long as AddSplit was told gives ErrFormat.
 func (b *Batch) Protect() {
 	for i := range b.items {
-		if it := &b.items[i]; !it.split {
+		switch it := &b.items[i]; {
+		case it.split:
+		case it.ctx.reshape:
+			it.n, it.err = it.ctx.Protect(it.dst, it.pkt)
+		default:
 			it.n, it.err = b.sealWhole(it.ctx, it.dst, it.pkt)
 		}
 	}
@@ -137,7 +146,7 @@ func (b *Batch) sealWhole(c *Context, dst, pkt []byte) (int, error) {
 // seal sets up the job for a packet and returns how long it will be. The
 // header's bytes are needed in dst by the time the job runs.
 func (b *Batch) seal(c *Context, dst, header, payload []byte) (int, error) {
-	n := len(header) + len(payload) + c.profile.Overhead()
+	n := len(header) + len(payload) + c.rtp.tag
 	if len(dst) < n {
 		return 0, ErrShort
 	}

@@ -17,13 +17,19 @@ type Context struct {
 	profile Profile
 	closed  bool
 	repeats bool
-	sent    uint64 // RTP packets protected
+	reshape bool   // has an MKI or Cryptex: packets take the way of reshape.go
+	sent    uint64 // RTP packets protected under the key in use
 	rtp     session
 	streams table // by RTP source
 
 	rtcp     session
 	sentRTCP uint64 // the next SRTCP index
 	reports  table  // by RTCP sender, received only
+
+	cryptex Cryptex
+	mki     []byte   // of the key in use, empty: none
+	others  []keySet // keys that are not in use for protecting
+	scratch []byte   // of reshape.go
 
 	gcm [1]crypto.GCMJob // scratch of the calls for one packet
 	cm  [1]crypto.CMJob
@@ -35,28 +41,16 @@ type session struct {
 	gcm            *crypto.GCMKey
 	cm             *crypto.CMKey
 	saltHi, saltLo uint64 // left-aligned in 16 bytes
+	tag            int    // bytes
 }
 
 // NewContext derives the session keys (RFC 3711 §4.3, RFC 7714 §11). The
 // master key and salt have the profile's KeyLen and SaltLen; it keeps neither.
 // The errors are ErrProfile and ErrKeyLen.
 func NewContext(p Profile, masterKey, masterSalt []byte) (*Context, error) {
-	if !p.Known() {
-		return nil, ErrProfile
-	}
-	if len(masterKey) != p.KeyLen() || len(masterSalt) != p.SaltLen() {
-		return nil, ErrKeyLen
-	}
-	master, err := aes.NewCipher(masterKey)
-	if err != nil {
-		return nil, err
-	}
-	defer crypto.Wipe(master)
 	c := &Context{profile: p}
-	if c.rtp, err = newSession(p, master, masterSalt, 0); err != nil {
-		return nil, err
-	}
-	if c.rtcp, err = newSession(p, master, masterSalt, labelRTCP); err != nil {
+	var err error
+	if c.rtp, c.rtcp, err = newSessions(p, masterKey, masterSalt); err != nil {
 		return nil, err
 	}
 	var seed [8]byte
@@ -64,6 +58,26 @@ func NewContext(p Profile, masterKey, masterSalt []byte) (*Context, error) {
 	c.streams.seed = binary.NativeEndian.Uint64(seed[:]) | 1
 	c.reports.seed = c.streams.seed
 	return c, nil
+}
+
+func newSessions(p Profile, masterKey, masterSalt []byte) (rtp, rtcp session, err error) {
+	if !p.Known() {
+		return rtp, rtcp, ErrProfile
+	}
+	if len(masterKey) != p.KeyLen() || len(masterSalt) != p.SaltLen() {
+		return rtp, rtcp, ErrKeyLen
+	}
+	master, err := aes.NewCipher(masterKey)
+	if err != nil {
+		return rtp, rtcp, err
+	}
+	defer crypto.Wipe(master)
+	if rtp, err = newSession(p, master, masterSalt, 0); err != nil {
+		return rtp, rtcp, err
+	}
+	rtcp, err = newSession(p, master, masterSalt, labelRTCP)
+	rtp.tag, rtcp.tag = p.TagLen(), p.TagLenRTCP()
+	return rtp, rtcp, err
 }
 
 func newSession(p Profile, master cipher.Block, masterSalt []byte, base byte) (s session, err error) {
@@ -104,6 +118,10 @@ func (c *Context) AllowRepeats() { c.repeats = true }
 func (c *Context) Close() {
 	c.rtp.clear()
 	c.rtcp.clear()
+	for i := range c.others {
+		c.others[i].clear()
+	}
+	clear(c.scratch)
 	*c = Context{profile: c.profile, closed: true}
 }
 
@@ -133,15 +151,15 @@ func (s *session) openGCM(j *crypto.GCMJob, dst, pkt []byte, header int, ssrc ui
 }
 
 func (s *session) sealCM(j *crypto.CMJob, dst []byte, header int, payload []byte, ssrc uint32, index uint64) {
-	j.Key, j.Header, j.TagLen, j.InPacket = s.cm, header, cmTag, false
+	j.Key, j.Header, j.TagLen, j.InPacket = s.cm, header, s.tag, false
 	s.iv(&j.IV, ssrc, index)
 	// RFC 3711 §4.2: the tag covers the rollover counter.
 	binary.BigEndian.PutUint32(j.Trailer[:], uint32(index>>16))
-	j.Src, j.Dst = payload, dst[:header+len(payload)+cmTag]
+	j.Src, j.Dst = payload, dst[:header+len(payload)+s.tag]
 }
 
 func (s *session) openCM(j *crypto.CMJob, dst, pkt []byte, header int, ssrc uint32, index uint64) {
-	j.Key, j.Header, j.TagLen, j.InPacket = s.cm, header, cmTag, false
+	j.Key, j.Header, j.TagLen, j.InPacket = s.cm, header, s.tag, false
 	s.iv(&j.IV, ssrc, index)
 	binary.BigEndian.PutUint32(j.Trailer[:], uint32(index>>16))
 	j.Src, j.Dst = pkt, dst[header:]

@@ -10,7 +10,7 @@ import (
 func TestNewContextChecksItsArguments(t *testing.T) {
 	for p := range Profile(16) {
 		_, err := NewContext(p, make([]byte, p.KeyLen()), make([]byte, p.SaltLen()))
-		if want := p == 1 || p == 7 || p == 8; want != (err == nil) {
+		if want := p == 1 || p == 2 || p == 7 || p == 8; want != (err == nil) {
 			t.Errorf("profile %d: %v", p, err)
 		}
 	}

@@ -9,7 +9,11 @@
 // Replay protection cannot be turned off. A source has no state here until one
 // of its packets authenticated. Errors are sentinel values.
 //
-// The package does no key negotiation, no MKI, no key derivation rate other
-// than zero, no null cipher and no unencrypted SRTCP: WebRTC forbids them or
-// has no use for them (RFC 8827 §6.5).
+// Cryptex (RFC 9335) and master key identifiers are options of a Context; its
+// packets are then handled one by one, in a Batch too. WebRTC forbids MKIs
+// (RFC 8827 §6.5). AppendState and RestoreState hand a Context over to another
+// process.
+//
+// The package does no key negotiation, no key derivation rate other than zero,
+// no null cipher and no unencrypted SRTCP.
 package srtp

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var profiles = []Profile{AES128_CM_HMAC_SHA1_80, AEAD_AES_128_GCM, AEAD_AES_256_GCM}
+var profiles = []Profile{AES128_CM_HMAC_SHA1_80, AES128_CM_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM}
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()

@@ -21,6 +21,12 @@ const (
 	MaxRTP  = 1 << 48
 	MaxRTCP = 1 << 31
 
+	// MaxMKI is the longest identifier of a master key, in bytes
+	// (RFC 4568 §6.1), and MaxKeys how many keys a context may have at once.
+	// Beyond either AddKey gives ErrKeys.
+	MaxMKI  = 128
+	MaxKeys = 16
+
 	// MaxPacket is the longest packet, in bytes, protected or not: a UDP
 	// datagram's 16-bit length. Longer ones get ErrFormat.
 	MaxPacket = 1<<16 - 1

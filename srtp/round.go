@@ -48,6 +48,14 @@ func (b *Batch) gather(from int) int {
 	b.round++
 	for i := from; i < len(b.items); i++ {
 		it := &b.items[i]
+		if it.pkt != nil && it.ctx.reshape && !it.ctx.closed {
+			if i > from {
+				return i
+			}
+			it.n, it.err = it.ctx.unprotectReshaped(it.dst, it.pkt)
+			it.done = true
+			return i + 1
+		}
 		header, err := it.check()
 		if err != nil {
 			it.n, it.err = 0, err
@@ -104,7 +112,7 @@ func (b *Batch) top(it *item) *uint64 {
 // open sets up the job for one packet.
 func (b *Batch) open(it *item) {
 	c, header := it.ctx, it.header
-	it.dst = it.dst[:len(it.pkt)-c.profile.Overhead()]
+	it.dst = it.dst[:len(it.pkt)-c.rtp.tag]
 	copy(it.dst, it.pkt[:header])
 	if c.profile.aead() {
 		it.job = int32(len(b.gcm))
@@ -120,7 +128,7 @@ func (b *Batch) open(it *item) {
 func (b *Batch) commit(items []item) {
 	for i := range items {
 		it := &items[i]
-		if it.err != nil {
+		if it.err != nil || it.done {
 			continue
 		}
 		c, ok := it.ctx, false

@@ -16,7 +16,7 @@ func rtcpSSRC(pkt []byte) uint32 { return binary.BigEndian.Uint32(pkt[4:]) }
 
 // ProtectRTCP encrypts and authenticates the compound pkt into dst, which is
 // pkt or does not overlap it, and returns the length of the result: len(pkt)
-// plus Profile.OverheadRTCP, which dst must have room for within its length.
+// plus OverheadRTCP, which dst must have room for within its length.
 //
 // Errors: ErrShort, ErrFormat, ErrLimit, ErrClosed. dst is then untouched.
 //
@@ -30,11 +30,11 @@ func (c *Context) ProtectRTCP(dst, pkt []byte) (int, error) {
 	if len(pkt) < rtcpHeader {
 		return 0, ErrShort
 	}
-	n := len(pkt) + c.profile.OverheadRTCP()
-	if pkt[0]&0xc0 != 0x80 || n > MaxPacket {
+	n := len(pkt) + c.rtcp.tag + indexLen
+	if pkt[0]&0xc0 != 0x80 || n+len(c.mki) > MaxPacket {
 		return 0, ErrFormat
 	}
-	if len(dst) < n {
+	if len(dst) < n+len(c.mki) {
 		return 0, ErrShort
 	}
 	if c.sentRTCP >= MaxRTCP {
@@ -59,21 +59,31 @@ func (c *Context) ProtectRTCP(dst, pkt []byte) (int, error) {
 		crypto.SealCMBatch(c.cm[:])
 	}
 	c.forget()
+	if len(c.mki) > 0 {
+		n = c.addMKI(dst, n, &c.rtcp)
+	}
 	return n, nil
 }
 
 // UnprotectRTCP verifies and decrypts the SRTCP packet pkt into dst, which is
 // pkt or does not overlap it, and returns the length of the result: len(pkt)
-// less Profile.OverheadRTCP, which dst must have room for within its length.
+// less OverheadRTCP, which dst must have room for within its length.
 // The replay window moves only if the packet is authentic.
 //
-// Errors: ErrShort, ErrFormat, ErrPlain, ErrAuth, ErrReplay, ErrClosed. dst then
-// holds no plaintext, and with dst == pkt the packet may be destroyed.
+// Errors: ErrShort, ErrFormat, ErrPlain, ErrAuth, ErrReplay, ErrMKI, ErrClosed.
+// dst then holds no plaintext, and with dst == pkt the packet may be destroyed.
 func (c *Context) UnprotectRTCP(dst, pkt []byte) (int, error) {
 	if c.closed {
 		return 0, ErrClosed
 	}
-	n := len(pkt) - c.profile.OverheadRTCP()
+	keys := &c.rtcp
+	if len(c.mki) > 0 {
+		var err error
+		if _, keys, pkt, err = c.sessionsOf(pkt, &c.rtcp); err != nil {
+			return 0, err
+		}
+	}
+	n := len(pkt) - keys.tag - indexLen
 	if n < rtcpHeader || len(dst) < n {
 		return 0, ErrShort
 	}
@@ -99,13 +109,13 @@ func (c *Context) UnprotectRTCP(dst, pkt []byte) (int, error) {
 	var ok bool
 	if c.profile.aead() {
 		j := &c.gcm[0]
-		c.rtcp.openGCM(j, dst, pkt[:at], rtcpHeader, ssrc, index)
+		keys.openGCM(j, dst, pkt[:at], rtcpHeader, ssrc, index)
 		j.AAD = c.rtcpAAD(pkt, word)
 		crypto.OpenBatch(c.gcm[:])
 		ok = j.OK
 	} else {
 		j := &c.cm[0]
-		c.rtcp.openCM(j, dst, pkt, rtcpHeader, ssrc, index)
+		keys.openCM(j, dst, pkt, rtcpHeader, ssrc, index)
 		j.InPacket = true
 		binary.BigEndian.PutUint32(j.Trailer[:], word)
 		crypto.OpenCMBatch(c.cm[:])

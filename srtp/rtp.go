@@ -36,21 +36,24 @@ func ssrcOf(pkt []byte) uint32 { return binary.BigEndian.Uint32(pkt[8:]) }
 
 // Protect encrypts and authenticates the RTP packet pkt into dst, which is pkt
 // or does not overlap it, and returns the length of the result: len(pkt) plus
-// Profile.Overhead, which dst must have room for within its length. The index
+// Context.Overhead, which dst must have room for within its length. The index
 // follows from the sequence number; packets may come out of order, around the
 // wrap as well.
 //
-// Errors: ErrShort, ErrFormat, ErrLimit, ErrReuse, ErrClosed. dst is then
-// untouched.
+// Errors: ErrShort, ErrFormat, ErrLimit, ErrReuse, ErrExtension, ErrClosed. dst
+// is then untouched.
 func (c *Context) Protect(dst, pkt []byte) (int, error) {
 	if c.closed {
 		return 0, ErrClosed
+	}
+	if c.reshape {
+		return c.protectReshaped(dst, pkt)
 	}
 	header, err := headerLen(pkt)
 	if err != nil {
 		return 0, err
 	}
-	n := len(pkt) + c.profile.Overhead()
+	n := len(pkt) + c.rtp.tag
 	if len(dst) < n {
 		return 0, ErrShort
 	}
@@ -75,15 +78,18 @@ func (c *Context) Protect(dst, pkt []byte) (int, error) {
 
 // Unprotect verifies and decrypts the SRTP packet pkt into dst, which is pkt or
 // does not overlap it, and returns the length of the result: len(pkt) less
-// Profile.Overhead, which dst must have room for within its length. The
+// Profile.Overhead and the MKI, which dst must have room for within its length. The
 // rollover counter and the replay window move only if the packet is authentic
 // (RFC 3711 §3.3).
 //
-// Errors: ErrShort, ErrFormat, ErrAuth, ErrReplay, ErrLimit, ErrClosed. dst then
-// holds no plaintext, and with dst == pkt the packet may be destroyed.
+// Errors: ErrShort, ErrFormat, ErrAuth, ErrReplay, ErrLimit, ErrMKI,
+// ErrExtension, ErrClosed. dst then holds no plaintext, and with dst == pkt the packet may be destroyed.
 func (c *Context) Unprotect(dst, pkt []byte) (int, error) {
 	if c.closed {
 		return 0, ErrClosed
+	}
+	if c.reshape {
+		return c.unprotectReshaped(dst, pkt)
 	}
 	header, err := c.checkRTP(dst, pkt)
 	if err != nil {
@@ -94,7 +100,7 @@ func (c *Context) Unprotect(dst, pkt []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := len(pkt) - c.profile.Overhead()
+	n := len(pkt) - c.rtp.tag
 	dst = dst[:n]
 	copy(dst, pkt[:header])
 	var ok bool
@@ -122,7 +128,7 @@ func (c *Context) checkRTP(dst, pkt []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := len(pkt) - c.profile.Overhead()
+	n := len(pkt) - c.rtp.tag
 	if n < header || len(dst) < n {
 		return 0, ErrShort
 	}

@@ -60,7 +60,7 @@ func sessionOf(t *testing.T, p Profile) *Context {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := session{gcm: gcm, saltHi: binary.BigEndian.Uint64(salt), saltLo: binary.BigEndian.Uint64(salt[8:])}
+	s := session{gcm: gcm, saltHi: binary.BigEndian.Uint64(salt), saltLo: binary.BigEndian.Uint64(salt[8:]), tag: gcmTag}
 	c.rtp, c.rtcp = s, s
 	return c
 }
