@@ -3,7 +3,6 @@ package dataplane
 import (
 	"sync/atomic"
 
-	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/sctp"
 )
@@ -119,19 +118,14 @@ func (t *Transport) receiveSCTP(now mono.Time, b []byte) {
 // transmitChannels seals and queues every packet that the association has
 // now: one SACK answers all that this turn has brought.
 func (t *Transport) transmitChannels(now mono.Time) {
-	s := t.shard
+	x := &t.shard.tx
+	x.begin(t)
 	for t.records != nil && t.remote.IsValid() {
-		n := t.chans.c.Transmit(now, s.scratch[:])
+		n := t.chans.c.Transmit(now, x.plain())
 		if n == 0 {
 			break
 		}
-		dst := s.tx.reserve(n + dtls.RecordOverhead)
-		m, err := t.records.Seal(dst, s.scratch[:n])
-		if err != nil {
-			s.drop(DropProtect)
-			continue
-		}
-		s.tx.datagram(t, dst[:m])
+		x.record(t.records, n)
 	}
 	t.chans.measure()
 	for {

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"net/netip"
 
+	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/rtcp"
 	"github.com/sluicertc/sluice/rtp"
@@ -20,6 +21,10 @@ type egress struct {
 	batch srtp.Batch
 	jobs  []int // for each packet of the batch, its message
 
+	sealer  dtls.Batch
+	records []dtls.RecordJob
+	holders []int // for each record, its message
+
 	// The run being built: the message's index, -1 for none.
 	t       *Transport
 	run     int
@@ -33,6 +38,8 @@ func (x *egress) init(s *Shard) {
 	x.arena = make([]byte, arenaSize)
 	x.msgs = make([]sockets.Message, 0, outMessages)
 	x.jobs = make([]int, 0, outPackets)
+	x.records = make([]dtls.RecordJob, 0, outPackets)
+	x.holders = make([]int, 0, outPackets)
 	x.run = -1
 }
 
@@ -40,6 +47,8 @@ func (x *egress) reset() {
 	poison(x.arena[:x.used:x.used])
 	x.batch.Reset()
 	x.jobs = x.jobs[:0]
+	clear(x.records)
+	x.records, x.holders = x.records[:0], x.holders[:0]
 	x.msgs = x.msgs[:0]
 	x.used, x.run = 0, -1
 }
@@ -113,9 +122,30 @@ func (x *egress) join(size int) int {
 
 // need makes room for a packet of size bytes, by sending what there is.
 func (x *egress) need(size int) {
-	if x.used+size+cellTailroom > len(x.arena) || len(x.msgs) == outMessages || len(x.jobs) == outPackets {
+	if x.used+size+cellTailroom > len(x.arena) || len(x.msgs) == outMessages ||
+		len(x.jobs) == outPackets || len(x.records) == outPackets {
 		x.flush()
 	}
+}
+
+// plain is where the message of a record is written that record then queues.
+func (x *egress) plain() []byte {
+	x.need(cellSize)
+	return x.arena[x.used+dtls.RecordHeadroom : x.used+cellSize-dtls.RecordOverhead]
+}
+
+// record queues the first n bytes of plain as a record of application data.
+func (x *egress) record(r *dtls.Records, n int) {
+	size := n + dtls.RecordOverhead
+	x.records = append(x.records, dtls.RecordJob{
+		Records: r,
+		Dst:     x.arena[x.used : x.used+size],
+		Src:     x.arena[x.used+dtls.RecordHeadroom : x.used+dtls.RecordHeadroom+n],
+	})
+	x.holders = append(x.holders, x.join(size))
+	x.used += size
+	x.t.count.packetsOut++
+	x.t.count.bytesOut += uint64(size)
 }
 
 // reserve is room for a datagram that is not SRTP; datagram sends what was
@@ -140,16 +170,26 @@ func (x *egress) flush() {
 	}
 	x.batch.Protect()
 	for i, msg := range x.jobs {
-		// A packet that was refused lies there in plaintext, and so must not
-		// leave; nor does its run.
 		if _, err := x.batch.Result(i); err != nil {
-			x.s.drop(DropProtect)
-			x.msgs[msg].Buf = nil
-			x.msgs[msg].Addr = netip.AddrPort{}
+			x.refuse(msg)
+		}
+	}
+	x.sealer.SealBatch(x.records)
+	for i, msg := range x.holders {
+		if x.records[i].Err != nil {
+			x.refuse(msg)
 		}
 	}
 	x.send()
 	x.reset()
+}
+
+// refuse keeps a message back: the packet that could not be protected lies
+// there in plaintext.
+func (x *egress) refuse(msg int) {
+	x.s.drop(DropProtect)
+	x.msgs[msg].Buf = nil
+	x.msgs[msg].Addr = netip.AddrPort{}
 }
 
 // send tries once more when the socket is full, then drops: media that waits

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/rtcp"
 	"github.com/sluicertc/sluice/rtp"
@@ -40,6 +41,9 @@ type Shard struct {
 	timers     timers[*Transport]
 	rx         srtp.Batch
 	rxFrom     []received
+	opener     dtls.Batch
+	records    []dtls.RecordJob // received, wait to be opened together
+	recordFrom []recordFrom
 	tx         egress
 	dirty      []*Stream    // have a burst to forward
 	drain      []*Transport // have something to transmit
@@ -62,6 +66,12 @@ type Shard struct {
 type received struct {
 	t *Transport
 	i int // in msgs
+}
+
+// recordFrom is where a DTLS record came from.
+type recordFrom struct {
+	t *Transport
+	m sockets.Message
 }
 
 // outRing is the producer's side of a hand-over ring.
@@ -185,6 +195,7 @@ func (s *Shard) recoverTurn(n int) {
 	s.engine.log.Error("data lane recovered", "shard", s.index, "panic", r, "stack", string(debug.Stack()))
 	s.rx.Reset()
 	s.rxFrom = s.rxFrom[:0]
+	s.forgetRecords()
 	s.tx.reset()
 	for _, st := range s.dirty {
 		st.endBurst()
@@ -206,6 +217,7 @@ func (s *Shard) receive(now mono.Time, n int) {
 	for i := range n {
 		s.demux(now, i)
 	}
+	s.openRecords(now)
 	s.current = nil
 	if len(s.rxFrom) == 0 {
 		return
@@ -258,7 +270,7 @@ func (s *Shard) demux(now mono.Time, i int) {
 			s.drop(DropUnknownAddr)
 			return
 		}
-		t.receiveDTLS(now, m)
+		t.receiveDTLS(m)
 	case b >= 128 && b < 192:
 		switch {
 		case t == nil:

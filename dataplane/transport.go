@@ -287,8 +287,9 @@ func (t *Transport) transmit(now mono.Time) {
 	}
 }
 
-// receiveDTLS takes a datagram of one or more records.
-func (t *Transport) receiveDTLS(now mono.Time, m *sockets.Message) {
+// receiveDTLS takes a datagram of one or more records, which wait for
+// openRecords.
+func (t *Transport) receiveDTLS(m *sockets.Message) {
 	s := t.shard
 	if t.records == nil {
 		s.toCtl(t, m, 0, m.Buf)
@@ -307,16 +308,43 @@ func (t *Transport) receiveDTLS(now mono.Time, m *sockets.Message) {
 			s.toCtl(t, m, 0, rec)
 			continue
 		}
-		n, contentType, err := t.records.Open(s.scratch[:], rec)
-		switch {
-		case err != nil:
+		if len(rec) < dtls.RecordOverhead {
 			s.drop(DropRecord)
-		case contentType != dtls.ContentApplicationData:
-			s.toCtl(t, m, contentType, s.scratch[:n])
+			continue
+		}
+		s.records = append(s.records, dtls.RecordJob{Records: t.records, Dst: rec[dtls.RecordHeadroom:], Src: rec})
+		s.recordFrom = append(s.recordFrom, recordFrom{t, *m})
+	}
+}
+
+// openRecords opens the records that wait, of all transports together, and
+// passes them on in their order.
+func (s *Shard) openRecords(now mono.Time) {
+	if len(s.records) == 0 {
+		return
+	}
+	before := s.current
+	s.opener.OpenBatch(s.records)
+	for i := range s.records {
+		j, from := &s.records[i], &s.recordFrom[i]
+		s.current = from.t
+		switch {
+		case j.Err != nil:
+			s.drop(DropRecord)
+		case j.ContentType != dtls.ContentApplicationData:
+			s.toCtl(from.t, &from.m, j.ContentType, j.Dst[:j.N])
 		default:
-			t.receiveSCTP(now, s.scratch[:n])
+			from.t.receiveSCTP(now, j.Dst[:j.N])
 		}
 	}
+	s.current = before
+	s.forgetRecords()
+}
+
+func (s *Shard) forgetRecords() {
+	clear(s.records)
+	clear(s.recordFrom)
+	s.records, s.recordFrom = s.records[:0], s.recordFrom[:0]
 }
 
 // Redeliver takes back a DTLS datagram that went up to the endpoint before the
@@ -325,7 +353,8 @@ func (t *Transport) Redeliver(p *Packet) {
 	m := sockets.Message{Buf: append([]byte(nil), p.Buf...), Addr: p.Remote, Local: p.Local.Addr(), At: p.At}
 	t.shard.Post(func(_ *Shard, now mono.Time) {
 		if !t.closed && t.records != nil {
-			t.receiveDTLS(now, &m)
+			t.receiveDTLS(&m)
+			t.shard.openRecords(now)
 		}
 	})
 }
@@ -342,7 +371,8 @@ func (t *Transport) receiveHandedOver(now mono.Time, h *handover) {
 	case b < 4:
 		s.toCtl(t, &m, 0, h.buf)
 	case b >= 20 && b < 64:
-		t.receiveDTLS(now, &m)
+		t.receiveDTLS(&m)
+		s.openRecords(now)
 	case b >= 128 && b < 192:
 		t.receiveSRTP(now, &m)
 	default:

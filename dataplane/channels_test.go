@@ -1,0 +1,180 @@
+package dataplane
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
+	"github.com/sluicertc/sluice/srtp"
+)
+
+// association is a pair of transports of one rig that are each other's peers,
+// with data channels between them.
+type association struct {
+	r      *rig
+	ends   [2]*peer
+	events [2][]ChannelEvent
+}
+
+// channelEndpoint notes channel events.
+type channelEndpoint struct {
+	endpoint
+	events *[]ChannelEvent
+}
+
+func (e *channelEndpoint) HandleChannel(_ mono.Time, ev ChannelEvent) {
+	*e.events = append(*e.events, ev)
+}
+
+func (r *rig) associate() *association {
+	a := &association{r: r}
+	records := shakeHands(r.t, r.now)
+	for i := range a.ends {
+		p := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+		p.tr.endpoint = &channelEndpoint{events: &a.events[i]}
+		p.tr.SetKeys(nil, nil, records[i])
+		p.tr.SetChannels(sctp.NewChannels(sctp.Config{}, i == 0))
+		a.ends[i] = p
+	}
+	a.pass(500 * time.Millisecond)
+	return a
+}
+
+// carry takes datagrams from each end to the other. lose, if set, tells which
+// to lose, and may change or add some.
+func (a *association) carry(lose func(from int, b []byte) [][]byte) (carried int) {
+	for i, p := range a.ends {
+		var batch [][]byte
+		for _, b := range a.r.take(p.addr) {
+			if lose == nil {
+				batch = append(batch, b)
+			} else {
+				batch = append(batch, lose(i, b)...)
+			}
+		}
+		carried += len(batch)
+		if len(batch) > 0 {
+			a.r.deliver(0, a.ends[1-i].addr, batch...)
+		}
+	}
+	return carried
+}
+
+func (a *association) pass(d time.Duration) {
+	for end := a.r.now.Add(d); a.r.now < end; a.r.now = a.r.now.Add(time.Millisecond) {
+		a.r.step()
+		a.carry(nil)
+	}
+}
+
+// shakeHands gives the records of a client and a server that have shaken hands.
+func shakeHands(t testing.TB, now mono.Time) (records [2]*dtls.Records) {
+	t.Helper()
+	var conns [2]*dtls.Conn
+	for i, role := range []dtls.Role{dtls.Client, dtls.Server} {
+		cert, err := dtls.GenerateCertificate(time.Unix(1700000000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns[i], err = dtls.New(dtls.Config{Role: role, Certificate: cert, VerifyPeer: func([]byte) error { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns[i].Start(now)
+	}
+	buf := make([]byte, 2048)
+	for range 10 {
+		for i, c := range conns {
+			for n := c.Transmit(now, buf); n > 0; n = c.Transmit(now, buf) {
+				_ = conns[1-i].HandlePacket(now, bytes.Clone(buf[:n]))
+			}
+		}
+	}
+	for i, c := range conns {
+		if records[i] = c.Records(); records[i] == nil {
+			t.Fatalf("end %d did not connect", i)
+		}
+	}
+	return records
+}
+
+func (a *association) open(t *testing.T) uint16 {
+	t.Helper()
+	var id uint16
+	a.ends[0].tr.Channels(func(c *sctp.Channels, now mono.Time) {
+		var err error
+		if id, err = c.Open(now, sctp.ChannelParams{Label: "x"}); err != nil {
+			t.Error(err)
+		}
+	})
+	a.pass(20 * time.Millisecond)
+	return id
+}
+
+func (a *association) messages(end int) (list [][]byte) {
+	for _, ev := range a.events[end] {
+		if ev.Kind == sctp.ChannelMessage {
+			list = append(list, ev.Data)
+		}
+	}
+	return list
+}
+
+func TestBulkOfAChannelLeavesInSegmentedRuns(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.associate()
+	id := a.open(t)
+	before := r.conns[0].runs
+	msg := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	a.ends[0].tr.Send(&Meter{}, id, false, msg, func(err error) { t.Error(err) })
+	a.pass(200 * time.Millisecond)
+	if got := a.messages(1); len(got) != 1 || !bytes.Equal(got[0], msg) {
+		t.Fatalf("%d messages", len(got))
+	}
+	if n := r.conns[0].runs - before; n == 0 {
+		t.Error("64 KiB left packet by packet")
+	}
+}
+
+// Records of one read are opened together: forged, repeated and short ones
+// among them are dropped, each by itself, and the rest keeps its order.
+func TestRecordsOfOneReadAreJudgedOneByOne(t *testing.T) {
+	r := newRig(t, 1)
+	a := r.associate()
+	id := a.open(t)
+	const n = 40
+	for i := range n {
+		a.ends[0].tr.Send(&Meter{}, id, false, bytes.Repeat([]byte{byte(i)}, 1000), func(err error) { t.Error(err) })
+	}
+	before := r.drops(DropRecord)
+	bad := 0
+	for range 300 {
+		r.step()
+		a.carry(func(from int, b []byte) [][]byte {
+			if from != 0 {
+				return [][]byte{b}
+			}
+			bad += 3
+			forged := bytes.Clone(b)
+			forged[len(forged)-1] ^= 1
+			short := []byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 4, 1, 2, 3, 4}
+			return [][]byte{forged, b, short, b}
+		})
+		r.now = r.now.Add(time.Millisecond)
+	}
+	got := a.messages(1)
+	if len(got) != n {
+		t.Fatalf("%d messages of %d", len(got), n)
+	}
+	for i, m := range got {
+		if len(m) != 1000 || m[0] != byte(i) || m[999] != byte(i) {
+			t.Fatalf("message %d is another", i)
+		}
+	}
+	if d := r.drops(DropRecord) - before; d != uint64(bad) {
+		t.Errorf("%d records dropped, %d were bad", d, bad)
+	}
+}
