@@ -55,7 +55,6 @@ type Shard struct {
 	borrowed   []int32  // cells in use until the end of the turn
 	ctlPending bool
 	current    *Transport // whom a panic closes
-	scratch    [cellSize]byte
 	rtcp       [cellSize]byte
 	seqs       []uint16
 	pairs      []rtcp.NACKPair

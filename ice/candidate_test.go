@@ -76,6 +76,18 @@ func TestClass09_BrokenCandidatesAreRefused(t *testing.T) {
 	}
 }
 
+func TestCandidatesAreReadWithoutAllocating(t *testing.T) {
+	for _, line := range []string{
+		"candidate:842163049 1 udp 1677729535 192.0.2.3 45664 typ srflx raddr 10.0.0.1 rport 8998",
+		"a=candidate:1 1 tcp 1 2001:db8::1 9 typ host tcptype active ufrag abcd",
+		"candidate:1 1 udp 1 a1b2c3d4-0000-4000-8000-0123456789ab.local 7 typ host",
+	} {
+		if n := testing.AllocsPerRun(100, func() { ParseCandidate(line) }); n != 0 {
+			t.Errorf("%s: %v allocations", line, n)
+		}
+	}
+}
+
 // Every candidate of the recorded offers parses.
 func TestRecordedCandidatesParse(t *testing.T) {
 	files, _ := filepath.Glob("../testdata/captures/*.sdp")

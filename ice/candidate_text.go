@@ -18,28 +18,27 @@ var (
 
 // ParseCandidate reads a candidate attribute (RFC 8839 §5.1), with or without
 // "a=" and "candidate:" in front. Names in place of addresses are accepted;
-// extensions beyond MaxExtensions are left out. The result does not keep s.
+// extensions beyond MaxExtensions are left out. The strings of the result are
+// parts of s.
 func ParseCandidate(s string) (c Candidate, err error) {
 	if len(s) > MaxCandidateLen {
 		return c, ErrCandidateTooLong
 	}
-	s = strings.TrimRight(strings.Clone(s), "\r\n ")
-	s = strings.TrimPrefix(s, "a=")
+	s = strings.TrimPrefix(strings.TrimRight(s, "\r\n "), "a=")
 	if len(s) >= 10 && strings.EqualFold(s[:10], "candidate:") {
 		s = s[10:]
 	}
-	f := fields{s}
+	f := fields{s: s}
 	c.Foundation = f.next()
-	// No control byte may travel on into a line we print.
-	if c.Foundation == "" || len(c.Foundation) > maxFoundation || strings.ContainsFunc(s, isControl) {
+	if c.Foundation == "" || len(c.Foundation) > maxFoundation {
 		return Candidate{}, ErrCandidate
 	}
-	component, err1 := strconv.ParseUint(f.next(), 10, 16)
+	component, ok1 := number(f.next(), 256)
 	transport := f.next()
-	prio, err2 := strconv.ParseUint(f.next(), 10, 32)
+	prio, ok2 := number(f.next(), 1<<32-1)
 	host := f.next()
-	port, err3 := strconv.ParseUint(f.next(), 10, 16)
-	if err1 != nil || err2 != nil || err3 != nil || component < 1 || component > 256 {
+	port, ok3 := number(f.next(), 1<<16-1)
+	if !ok1 || !ok2 || !ok3 || component < 1 {
 		return Candidate{}, ErrCandidate
 	}
 	c.Component, c.Priority = int(component), uint32(prio)
@@ -50,8 +49,8 @@ func ParseCandidate(s string) (c Candidate, err error) {
 	default:
 		return Candidate{}, ErrUnknownTransport
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		c.Addr = plain(netip.AddrPortFrom(ip, uint16(port)))
+	if ip, ok := parseAddr(host); ok {
+		c.Addr = netip.AddrPortFrom(ip, uint16(port))
 	} else if hostName(host) {
 		c.Host, c.Addr = host, netip.AddrPortFrom(netip.Addr{}, uint16(port))
 	} else {
@@ -63,10 +62,32 @@ func ParseCandidate(s string) (c Candidate, err error) {
 	if c.Type, err = parseType(f.next()); err != nil {
 		return Candidate{}, err
 	}
-	if err = c.parseExtensions(f); err != nil {
-		return Candidate{}, err
+	// No control byte may travel on into a line we print.
+	if !c.parseExtensions(&f) || f.control {
+		return Candidate{}, ErrCandidate
 	}
 	return c, nil
+}
+
+// parseAddr reads an address, without its zone. A name that cannot be one is
+// spared netip's error, which allocates.
+func parseAddr(s string) (netip.Addr, bool) {
+	if s == "" || s[len(s)-1]-'0' > 9 && strings.IndexByte(s, ':') < 0 {
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip.Unmap().WithZone(""), err == nil
+}
+
+// number reads decimal digits, and nothing else, up to limit.
+func number(s string, limit uint64) (n uint64, ok bool) {
+	for i := range len(s) {
+		d := uint64(s[i] - '0')
+		if n = n*10 + d; d > 9 || n > limit {
+			return 0, false
+		}
+	}
+	return n, s != ""
 }
 
 func parseType(s string) (CandidateType, error) {
@@ -83,22 +104,21 @@ func parseType(s string) (CandidateType, error) {
 
 // parseExtensions reads the name-value pairs behind the type. A last name
 // without a value is an error, and so is a related address without its port.
-func (c *Candidate) parseExtensions(f fields) error {
+func (c *Candidate) parseExtensions(f *fields) bool {
 	var raddr netip.Addr
 	for f.s != "" {
 		name, value := f.next(), f.next()
 		if name == "" || value == "" {
-			return ErrCandidate
+			return false
 		}
 		switch name {
 		case "raddr":
 			// A name here (RFC 8828 hides addresses so) is of no use to anyone.
-			raddr, _ = netip.ParseAddr(value)
-			raddr = raddr.Unmap().WithZone("")
+			raddr, _ = parseAddr(value)
 		case "rport":
-			port, err := strconv.ParseUint(value, 10, 16)
-			if err != nil {
-				return ErrCandidate
+			port, ok := number(value, 1<<16-1)
+			if !ok {
+				return false
 			}
 			if raddr.IsValid() {
 				c.Related = netip.AddrPortFrom(raddr, uint16(port))
@@ -115,7 +135,7 @@ func (c *Candidate) parseExtensions(f fields) error {
 			}
 		}
 	}
-	return nil
+	return true
 }
 
 // Append appends the candidate as "candidate:…", without "a=".
@@ -151,14 +171,25 @@ func (c *Candidate) Append(b []byte) []byte {
 // String gives what Append appends.
 func (c Candidate) String() string { return string(c.Append(nil)) }
 
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
 // fields cuts a line at single spaces.
-type fields struct{ s string }
+type fields struct {
+	s       string
+	control bool // a control byte was among them
+}
 
 func (f *fields) next() (word string) {
-	word, f.s, _ = strings.Cut(f.s, " ")
-	return word
+	s := f.s
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ' ':
+			f.s = s[i+1:]
+			return s[:i]
+		case c < ' ' || c == 0x7f:
+			f.control = true
+		}
+	}
+	f.s = ""
+	return s
 }
 
 // hostName reports whether s can be a domain name (RFC 8839 §5.1: FQDN).

@@ -16,6 +16,16 @@ const (
 	// (REMB counts in 8 bits). AppendX ignores more.
 	MaxList = 255
 
+	// MaxXRPackets is how many packets a trace or a list of receipt times of
+	// an extended report is about: 8 s of 1000 packets a second. ParseXRTrace
+	// and ParseXRTimes refuse more, as ParseTWCC does: four bytes can stand
+	// for 32,766 packets. AppendXRTimes refuses too, and AppendXRTrace ignores
+	// chunks beyond those which hold so many in vectors of 15 bits.
+	//
+	// Deviates: RFC 3611 §4.1 has up to 65,533.
+	MaxXRPackets = 1 << 13
+	maxXRChunks  = MaxXRPackets/xrVectorBits + 1
+
 	// MaxRecorded is the number of arrivals a Recorder keeps between two
 	// feedbacks: 100 ms at 40,000 packets a second. Beyond it Record drops
 	// and counts.

@@ -319,6 +319,22 @@ func walk(b []byte) (steps int) {
 		if n, ok := ParseNACK(p); ok {
 			steps += len(lost(n))
 		}
+		if x, ok := ParseXR(p); ok {
+			for block, ok := x.Next(); ok; block, ok = x.Next() {
+				steps++
+				ParseRRTR(block)
+				ParseDLRR(block)
+				ParseXRSummary(block)
+				ParseXRVoIP(block)
+				ParseXRTimes(block)
+				if t, ok := ParseXRTrace(block); ok {
+					bits := t.Bits()
+					for _, _, ok := bits.Next(); ok; _, _, ok = bits.Next() {
+						steps++
+					}
+				}
+			}
+		}
 		if f, ok := ParseTWCC(p); ok {
 			s := f.Statuses()
 			for _, ok := s.Next(); ok; _, ok = s.Next() {

@@ -37,40 +37,46 @@ type View struct {
 // borrows. It reports false if b is not a whole RTP packet: another version,
 // contributing sources or an extension that end beyond it, padding of zero or
 // of more bytes than there are behind the header, or more than MaxPacket bytes.
-func Parse(b []byte) (View, bool) {
+func Parse(b []byte) (v View, ok bool) {
+	ok = v.Parse(b)
+	return v, ok
+}
+
+// Parse is the function Parse, in place: a View is large enough for its copy to
+// cost more than the parsing. Where it reports false, v is as it was.
+func (v *View) Parse(b []byte) bool {
 	if len(b) < fixedLen || len(b) > MaxPacket || b[0]&versionMask != versionBits {
-		return View{}, false
+		return false
 	}
-	v := View{
-		Raw:         b,
-		Timestamp:   binary.BigEndian.Uint32(b[4:]),
-		SSRC:        binary.BigEndian.Uint32(b[8:]),
-		Seq:         binary.BigEndian.Uint16(b[2:]),
-		PayloadType: b[1] & typeMask,
-		Marker:      b[1]&markerBit != 0,
-		CSRCCount:   b[0] & csrcMask,
-	}
-	n := fixedLen + 4*int(v.CSRCCount)
+	n := fixedLen + 4*int(b[0]&csrcMask)
+	profile := uint16(0)
 	if b[0]&extensionBit != 0 {
 		if len(b) < n+4 {
-			return View{}, false
+			return false
 		}
-		v.HasExtension = true
-		v.ExtensionProfile = binary.BigEndian.Uint16(b[n:])
+		profile = binary.BigEndian.Uint16(b[n:])
 		n += 4 + 4*int(binary.BigEndian.Uint16(b[n+2:]))
 	}
 	if len(b) < n {
-		return View{}, false
+		return false
 	}
+	padding := uint8(0)
 	if b[0]&paddingBit != 0 {
 		// RFC 3550 §5.1: the count includes itself, so it is not zero.
-		v.padding = b[len(b)-1]
-		if v.padding == 0 || int(v.padding) > len(b)-n {
-			return View{}, false
+		padding = b[len(b)-1]
+		if padding == 0 || int(padding) > len(b)-n {
+			return false
 		}
 	}
-	v.header = uint16(n)
-	return v, true
+	v.Raw = b
+	v.Timestamp = binary.BigEndian.Uint32(b[4:])
+	v.SSRC = binary.BigEndian.Uint32(b[8:])
+	v.Seq = binary.BigEndian.Uint16(b[2:])
+	v.PayloadType, v.Marker = b[1]&typeMask, b[1]&markerBit != 0
+	v.HasExtension, v.ExtensionProfile = b[0]&extensionBit != 0, profile
+	v.CSRCCount = b[0] & csrcMask
+	v.padding, v.header = padding, uint16(n)
+	return true
 }
 
 // Header returns the length of the header in bytes: contributing sources and

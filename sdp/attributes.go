@@ -1,12 +1,9 @@
 package sdp
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // mediaAttribute reads an a= line of a section.
-func (p *parser) mediaAttribute(m *Media, key, v string) error {
+func (p *Parser) mediaAttribute(m *Media, key, v string) error {
 	switch key {
 	case "mid":
 		m.MID = v
@@ -17,15 +14,15 @@ func (p *parser) mediaAttribute(m *Media, key, v string) error {
 	case "ice-pwd":
 		m.ICEPwd = v
 	case "ice-options":
-		m.ICEOptions = strings.Fields(v)
+		m.ICEOptions = p.wordsOf(v)
 	case "candidate":
 		if len(m.Candidates) < MaxCandidates {
-			m.Candidates = append(m.Candidates, v)
+			m.Candidates = p.candidates.add(m.Candidates, v)
 		}
 	case "end-of-candidates":
 		m.EndOfCandidates = true
 	case "fingerprint":
-		m.Fingerprints = append(m.Fingerprints, v)
+		m.Fingerprints = p.fingerprints.add(m.Fingerprints, v)
 	case "setup":
 		m.Setup = Setup(v)
 	case "tls-id":
@@ -45,77 +42,78 @@ func (p *parser) mediaAttribute(m *Media, key, v string) error {
 	case "rtpmap":
 		return p.rtpmap(m, v)
 	case "fmtp":
-		p.codecAttribute(m, v, func(c *Codec, s string) { c.Fmtp = s })
+		p.codecAttribute(m, v, (*Parser).fmtp)
 	case "rtcp-fb":
-		p.codecAttribute(m, v, func(c *Codec, s string) { c.Feedback = append(c.Feedback, s) })
+		p.codecAttribute(m, v, (*Parser).addFeedback)
 	case "extmap":
 		return p.extmap(m, v)
 	case "rid":
-		if f := strings.SplitN(v, " ", 3); len(f) >= 2 && (f[1] == "send" || f[1] == "recv") {
-			r := RID{ID: f[0], Direction: f[1]}
-			if len(f) == 3 {
-				r.Params = f[2]
-			}
-			m.RIDs = append(m.RIDs, r)
+		id, rest, _ := strings.Cut(v, " ")
+		direction, params, _ := strings.Cut(rest, " ")
+		if direction == "send" || direction == "recv" {
+			m.RIDs = p.rids.add(m.RIDs, RID{id, direction, params})
 		}
 	case "simulcast":
-		m.Simulcast = parseSimulcast(v)
+		m.Simulcast = p.simulcast(v)
 	case "msid":
 		stream, track, _ := strings.Cut(v, " ")
-		m.MSIDs = append(m.MSIDs, MSID{stream, track})
+		m.MSIDs = p.msids.add(m.MSIDs, MSID{stream, track})
 	case "ssrc":
 		p.ssrc(m, v)
 	case "ssrc-group":
 		p.ssrcGroup(m, v)
 	case "sctp-port":
-		n, err := strconv.ParseUint(v, 10, 16)
-		if err != nil {
+		n, ok := number(v, 1<<16-1)
+		if !ok {
 			return p.fail("sctp-port %q is not a number up to 65535", v)
 		}
 		m.SCTPPort = uint16(n)
 	case "sctpmap":
 		// The form before RFC 8841: "5000 webrtc-datachannel 1024".
 		f, _, _ := strings.Cut(v, " ")
-		if n, err := strconv.ParseUint(f, 10, 16); err == nil && m.SCTPPort == 0 {
+		if n, ok := number(f, 1<<16-1); ok && m.SCTPPort == 0 {
 			m.SCTPPort = uint16(n)
 		}
 	case "max-message-size":
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
+		n, ok := number(v, 1<<64-1)
+		if !ok {
 			return p.fail("max-message-size %q is not a number", v)
 		}
 		m.MaxMessageSize, m.HasMaxMessageSize = n, true
 	default:
-		m.Other = append(m.Other, Attribute{key, v})
+		m.Other = p.others.add(m.Other, Attribute{key, v})
 	}
 	return nil
 }
 
 // rtpmap reads "111 opus/48000/2".
-func (p *parser) rtpmap(m *Media, v string) error {
-	pt, rest, ok := strings.Cut(v, " ")
-	n, err := strconv.ParseUint(pt, 10, 7)
-	f := strings.Split(rest, "/")
-	if !ok || err != nil || len(f) < 2 || len(f) > 3 || f[0] == "" {
-		return p.fail("rtpmap %q is not of the form \"111 opus/48000/2\"", v)
+func (p *Parser) rtpmap(m *Media, v string) error {
+	pt, rest, ok := digits(v, 127)
+	if !ok || rest == "" || rest[0] != ' ' {
+		return p.failRTPMap(v)
 	}
-	rate, err := strconv.ParseUint(strings.TrimSpace(f[1]), 10, 32)
-	if err != nil || rate == 0 {
-		return p.fail("clock rate %q is not a number", f[1])
+	name, rest, ok := cut(rest[1:], '/')
+	rate, rest, isRate := digits(skip(rest), 1<<32-1)
+	rest = skip(rest)
+	if !ok || name == "" || !isRate || rate == 0 || rest != "" && rest[0] != '/' {
+		return p.failRTPMap(v)
 	}
-	c := m.Codec(uint8(n))
+	channels := uint64(0)
+	if rest != "" {
+		if channels, ok = number(rest[1:], 1<<16-1); !ok {
+			return p.failRTPMap(v)
+		}
+	}
+	c := p.lookup(m, uint8(pt))
 	if c == nil {
 		return nil // not among the formats of m=: RFC 8866 §6.6 gives it no meaning
 	}
-	c.Name, c.ClockRate = f[0], uint32(rate)
-	if len(f) == 3 {
-		ch, err := strconv.ParseUint(f[2], 10, 16)
-		if err != nil {
-			return p.fail("channels %q is not a number", f[2])
-		}
-		c.Channels = uint16(ch)
-	}
+	c.Name, c.ClockRate, c.Channels = name, uint32(rate), uint16(channels)
 	return nil
+}
+
+func (p *Parser) failRTPMap(v string) error {
+	return p.fail("rtpmap %q is not of the form \"111 opus/48000/2\"", v)
 }
 
 // Codec is the codec with a payload type, nil if there is none.
@@ -128,95 +126,142 @@ func (m *Media) Codec(pt uint8) *Codec {
 	return nil
 }
 
+// lookup is m.Codec: the lines about a payload type mostly follow each other.
+func (p *Parser) lookup(m *Media, pt uint8) *Codec {
+	if p.codec == nil || p.codec.PayloadType != pt {
+		p.codec = m.Codec(pt)
+	}
+	return p.codec
+}
+
 // codecAttribute applies "96 rest" to payload type 96, "* rest" to all.
-func (p *parser) codecAttribute(m *Media, v string, set func(c *Codec, rest string)) {
-	pt, rest, ok := strings.Cut(v, " ")
-	if !ok {
-		return
-	}
-	rest = strings.TrimSpace(rest)
-	if pt == "*" {
+func (p *Parser) codecAttribute(m *Media, v string, set func(p *Parser, c *Codec, rest string)) {
+	if pt, rest, ok := digits(v, 127); ok && rest != "" && rest[0] == ' ' {
+		if c := p.lookup(m, uint8(pt)); c != nil {
+			set(p, c, skip(rest))
+		}
+	} else if rest, ok := strings.CutPrefix(v, "* "); ok {
 		for i := range m.Codecs {
-			set(&m.Codecs[i], rest)
+			set(p, &m.Codecs[i], skip(rest))
 		}
+	}
+}
+
+func (p *Parser) fmtp(c *Codec, v string) { c.Fmtp = v }
+
+// addFeedback adds to the list of the codec: to the open one of the arena, or
+// where lines about several codecs are mixed, to one of its own.
+func (p *Parser) addFeedback(c *Codec, v string) {
+	if len(c.Feedback) == MaxFeedback {
 		return
 	}
-	if n, err := strconv.ParseUint(pt, 10, 7); err == nil {
-		if c := m.Codec(uint8(n)); c != nil {
-			set(c, rest)
-		}
+	if p.fb != c && c.Feedback == nil {
+		p.finishFeedback()
+		p.fb, c.Feedback = c, p.feedback.open(0)
+	}
+	if p.fb == c {
+		c.Feedback = p.feedback.add(c.Feedback, v)
+	} else {
+		c.Feedback = append(c.Feedback, v)
+	}
+}
+
+func (p *Parser) finishFeedback() {
+	if p.fb != nil {
+		p.fb.Feedback = p.feedback.done(p.fb.Feedback)
+		p.fb = nil
 	}
 }
 
 // extmap reads "3/recvonly urn:ietf:params:rtp-hdrext:toffset params".
-func (p *parser) extmap(m *Media, v string) error {
-	f := strings.SplitN(v, " ", 3)
-	id, dir, _ := strings.Cut(f[0], "/")
-	n, err := strconv.ParseUint(id, 10, 16)
-	if err != nil || n == 0 || len(f) < 2 {
+func (p *Parser) extmap(m *Media, v string) error {
+	id, rest, ok := digits(v, 1<<16-1)
+	direction := ""
+	if rest != "" && rest[0] == '/' {
+		direction, rest, _ = cut(rest[1:], ' ')
+	} else if rest != "" && rest[0] == ' ' {
+		rest = rest[1:]
+	} else {
+		ok = false
+	}
+	if !ok || id == 0 || rest == "" {
 		return p.fail("extmap %q is not of the form \"3 uri\"", v)
 	}
-	e := Extmap{ID: uint16(n), Direction: Direction(dir), URI: f[1]}
-	if len(f) == 3 {
-		e.Params = f[2]
-	}
-	m.Extmaps = append(m.Extmaps, e)
+	uri, params, _ := strings.Cut(rest, " ")
+	m.Extmaps = p.extmaps.add(m.Extmaps, Extmap{uint16(id), Direction(direction), uri, params})
 	return nil
 }
 
-// parseSimulcast reads "send h;m,n;~l recv a".
-func parseSimulcast(v string) (s Simulcast) {
-	f := strings.Fields(v)
-	for i := 0; i+1 < len(f); i += 2 {
-		var streams [][]string
-		for _, alternatives := range strings.Split(f[i+1], ";") {
-			if alternatives != "" {
-				streams = append(streams, strings.Split(alternatives, ","))
-			}
+// simulcast reads "send h;m,n;~l recv a".
+func (p *Parser) simulcast(v string) (s Simulcast) {
+	for {
+		var side, list string
+		side, v = word(v)
+		if list, v = word(v); list == "" {
+			return s
 		}
-		switch f[i] {
+		switch side {
 		case "send":
-			s.Send = streams
+			s.Send = p.streamsOf(list)
 		case "recv":
-			s.Recv = streams
+			s.Recv = p.streamsOf(list)
 		}
 	}
-	return s
+}
+
+// streamsOf reads "h;m,n;~l".
+func (p *Parser) streamsOf(v string) [][]string {
+	streams := p.streams.open(0)
+	for more := true; more; {
+		var stream string
+		if stream, v, more = strings.Cut(v, ";"); stream == "" {
+			continue
+		}
+		list := p.words.open(0)
+		for more := true; more; {
+			var id string
+			id, stream, more = strings.Cut(stream, ",")
+			list = p.words.add(list, id)
+		}
+		streams = p.streams.add(streams, p.words.done(list))
+	}
+	return p.streams.done(streams)
 }
 
 // ssrc reads "314159 cname:value" and collects the lines of one source.
-func (p *parser) ssrc(m *Media, v string) {
-	id, attr, _ := strings.Cut(v, " ")
-	n, err := strconv.ParseUint(id, 10, 32)
-	if err != nil {
+func (p *Parser) ssrc(m *Media, v string) {
+	n, attr, ok := digits(v, 1<<32-1)
+	if !ok || attr != "" && attr[0] != ' ' {
 		return
 	}
 	// The lines of a source follow each other: only the last is looked at, so
 	// that many sources cost no more than linear time.
 	k := len(m.SSRCs)
 	if k == 0 || m.SSRCs[k-1].ID != uint32(n) {
-		m.SSRCs = append(m.SSRCs, SSRC{ID: uint32(n)})
+		m.SSRCs = p.ssrcs.add(m.SSRCs, SSRC{ID: uint32(n)})
 		k++
 	}
-	key, value, _ := strings.Cut(attr, ":")
-	switch key {
-	case "cname":
-		m.SSRCs[k-1].CNAME = value
-	case "msid":
-		m.SSRCs[k-1].MSID = value
+	if v, ok := strings.CutPrefix(attr, " cname:"); ok {
+		m.SSRCs[k-1].CNAME = v
+	} else if v, ok := strings.CutPrefix(attr, " msid:"); ok {
+		m.SSRCs[k-1].MSID = v
 	}
 }
 
-func (p *parser) ssrcGroup(m *Media, v string) {
-	f := strings.Fields(v)
-	if len(f) == 0 {
+func (p *Parser) ssrcGroup(m *Media, v string) {
+	semantics, v := word(v)
+	if semantics == "" {
 		return
 	}
-	g := SSRCGroup{Semantics: f[0]}
-	for _, s := range f[1:] {
-		if n, err := strconv.ParseUint(s, 10, 32); err == nil {
-			g.SSRCs = append(g.SSRCs, uint32(n))
+	list := p.sources.open(0)
+	for {
+		var s string
+		if s, v = word(v); s == "" {
+			break
+		}
+		if n, ok := number(s, 1<<32-1); ok {
+			list = p.sources.add(list, uint32(n))
 		}
 	}
-	m.SSRCGroups = append(m.SSRCGroups, g)
+	m.SSRCGroups = p.ssrcGroups.add(m.SSRCGroups, SSRCGroup{semantics, p.sources.done(list)})
 }

@@ -10,6 +10,7 @@ const (
 	MaxLines      = 16 << 10  // ErrTooLarge beyond
 	MaxMedia      = 256       // sections: ErrTooLarge beyond
 	MaxCodecs     = 128       // of a section, as payload types are 7 bits: ErrTooLarge beyond
+	MaxFeedback   = 32        // rtcp-fb lines of a codec, of which a line can mean all: more are ignored
 	MaxCandidates = 128       // of a section: more are ignored, as ICE ignores them
 )
 

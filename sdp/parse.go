@@ -16,20 +16,84 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("sdp: line %d: %s", e.
 
 // Parse reads a description. Lines may end with or without a carriage return.
 // It fails with *SyntaxError, or with an error that is ErrTooLarge. Unknown
-// lines and attributes are kept or skipped, never an error.
-func Parse(text string) (*Session, error) {
+// lines and attributes are kept or skipped, never an error. The strings of the
+// Session are parts of text.
+func Parse(text string) (*Session, error) { return new(Parser).Parse(text) }
+
+// Parser is Parse for many descriptions, one after the other: a Session is
+// valid until the next one is parsed, into the same memory. The zero value is
+// ready to use.
+type Parser struct {
+	s       *Session
+	m       *Media // the section being read, nil at session level
+	codec   *Codec // of it, the one looked up last
+	fb      *Codec // of it, the one whose feedback is open
+	line    int
+	version bool
+
+	media                                     []Media
+	words, feedback, candidates, fingerprints arena[string]
+	streams                                   arena[[]string]
+	groups                                    arena[Group]
+	others                                    arena[Attribute]
+	codecs                                    arena[Codec]
+	extmaps                                   arena[Extmap]
+	rids                                      arena[RID]
+	msids                                     arena[MSID]
+	ssrcs                                     arena[SSRC]
+	ssrcGroups                                arena[SSRCGroup]
+	sources                                   arena[uint32]
+	bandwidths                                arena[Bandwidth]
+}
+
+func (p *Parser) reset() {
+	if p.s == nil {
+		p.s = new(Session)
+	}
+	*p.s = Session{}
+	p.m, p.codec, p.fb, p.line, p.version = nil, nil, nil, 0, false
+	p.words.reset()
+	p.feedback.reset()
+	p.candidates.reset()
+	p.fingerprints.reset()
+	p.streams.reset()
+	p.groups.reset()
+	p.others.reset()
+	p.codecs.reset()
+	p.extmaps.reset()
+	p.rids.reset()
+	p.msids.reset()
+	p.ssrcs.reset()
+	p.ssrcGroups.reset()
+	p.sources.reset()
+	p.bandwidths.reset()
+	p.s.Groups, p.s.Fingerprints, p.s.Other = p.groups.open(0), p.fingerprints.open(0), p.others.open(0)
+	p.s.Media = p.media[:0]
+	if p.media == nil {
+		p.s.Media = make([]Media, 0, 3) // audio, video, data
+	}
+}
+
+// Parse is the function Parse, into the memory of the Session before.
+func (p *Parser) Parse(text string) (*Session, error) {
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(text), MaxBytes)
 	}
-	p := parser{s: &Session{}}
+	p.reset()
 	for text != "" {
-		var line string
-		line, text, _ = strings.Cut(text, "\n")
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = ""
+		}
 		p.line++
 		if p.line > MaxLines {
 			return nil, fmt.Errorf("%w: more than %d lines", ErrTooLarge, MaxLines)
 		}
-		line = strings.TrimRight(line, "\r \t")
+		for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == ' ' || line[len(line)-1] == '\t') {
+			line = line[:len(line)-1]
+		}
 		if line == "" {
 			continue
 		}
@@ -46,29 +110,20 @@ func Parse(text string) (*Session, error) {
 	if !p.version {
 		return nil, &SyntaxError{1, "a description begins with v=0"}
 	}
+	p.finishLevel()
+	p.media = p.s.Media
+	if len(p.s.Media) == 0 {
+		p.s.Media = nil
+	}
 	p.s.inherit()
 	return p.s, nil
 }
 
-type parser struct {
-	s       *Session
-	line    int
-	version bool
-}
-
-func (p *parser) fail(format string, args ...any) error {
+func (p *Parser) fail(format string, args ...any) error {
 	return &SyntaxError{p.line, fmt.Sprintf(format, args...)}
 }
 
-// section is the media section being read, nil at session level.
-func (p *parser) section() *Media {
-	if n := len(p.s.Media); n > 0 {
-		return &p.s.Media[n-1]
-	}
-	return nil
-}
-
-func (p *parser) take(kind byte, v string) error {
+func (p *Parser) take(kind byte, v string) error {
 	if !p.version {
 		if kind != 'v' || v != "0" {
 			return p.fail("a description begins with v=0")
@@ -76,8 +131,13 @@ func (p *parser) take(kind byte, v string) error {
 		p.version = true
 		return nil
 	}
-	m := p.section()
 	switch kind {
+	case 'a':
+		key, value, _ := cut(v, ':')
+		if p.m != nil {
+			return p.mediaAttribute(p.m, key, value)
+		}
+		p.sessionAttribute(key, value)
 	case 'o':
 		return p.origin(v)
 	case 's':
@@ -85,34 +145,34 @@ func (p *parser) take(kind byte, v string) error {
 			p.s.Name = v
 		}
 	case 'm':
-		return p.media(v)
+		return p.section(v)
 	case 'c':
-		if m != nil {
-			if f := strings.Fields(v); len(f) == 3 {
-				m.Address = f[2]
+		if p.m != nil {
+			_, rest := word(v)
+			_, rest = word(rest)
+			address, rest := word(rest)
+			if more, _ := word(rest); address != "" && more == "" {
+				p.m.Address = address
 			}
 		}
 	case 'b':
-		if t, n, ok := strings.Cut(v, ":"); ok && m != nil {
-			if value, err := strconv.ParseUint(n, 10, 64); err == nil {
-				m.Bandwidths = append(m.Bandwidths, Bandwidth{t, value})
+		if t, n, ok := strings.Cut(v, ":"); ok && p.m != nil {
+			if value, ok := number(n, 1<<64-1); ok {
+				p.m.Bandwidths = p.bandwidths.add(p.m.Bandwidths, Bandwidth{t, value})
 			}
 		}
-	case 'a':
-		key, value, _ := strings.Cut(v, ":")
-		if m != nil {
-			return p.mediaAttribute(m, key, value)
-		}
-		p.sessionAttribute(key, value)
 	}
 	return nil
 }
 
 // origin reads "- 4611731400430051336 2 IN IP4 127.0.0.1". Values beyond 64
 // bits, which some implementations write, are cut, not refused.
-func (p *parser) origin(v string) error {
-	f := strings.Fields(v)
-	if len(f) != 6 {
+func (p *Parser) origin(v string) error {
+	var f [6]string
+	for i := range f {
+		f[i], v = word(v)
+	}
+	if more, _ := word(v); f[5] == "" || more != "" {
 		return p.fail("o= needs six fields")
 	}
 	o := &p.s.Origin
@@ -125,37 +185,68 @@ func (p *parser) origin(v string) error {
 	return nil
 }
 
-// media reads "audio 9 UDP/TLS/RTP/SAVPF 111 63".
-func (p *parser) media(v string) error {
-	f := strings.Fields(v)
-	if len(f) < 4 {
+// section reads "audio 9 UDP/TLS/RTP/SAVPF 111 63" and begins a section.
+func (p *Parser) section(v string) error {
+	p.finishLevel()
+	kind, v := word(v)
+	portText, v := word(v)
+	proto, v := word(v)
+	formats := p.wordsOf(v)
+	if formats == nil {
 		return p.fail("m= needs a kind, a port, a protocol and a format")
 	}
 	if len(p.s.Media) == MaxMedia {
 		return fmt.Errorf("%w: more than %d media sections", ErrTooLarge, MaxMedia)
 	}
-	port, _, _ := strings.Cut(f[1], "/")
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return p.fail("port %q of m= is not a number up to 65535", f[1])
+	port, _, _ := strings.Cut(portText, "/")
+	n, ok := number(port, 1<<16-1)
+	if !ok {
+		return p.fail("port %q of m= is not a number up to 65535", portText)
 	}
-	m := Media{Kind: f[0], Port: uint16(n), Proto: f[2], Formats: f[3:]}
+	p.s.Media = append(p.s.Media, Media{Kind: kind, Port: uint16(n), Proto: proto, Formats: formats})
+	m := &p.s.Media[len(p.s.Media)-1]
 	if m.isRTP() {
-		if len(m.Formats) > MaxCodecs {
+		if len(formats) > MaxCodecs {
 			return fmt.Errorf("%w: line %d has more than %d payload types", ErrTooLarge, p.line, MaxCodecs)
 		}
-		for _, s := range m.Formats {
-			pt, err := strconv.ParseUint(s, 10, 7)
-			if err != nil {
+		codecs := p.codecs.open(len(formats))
+		for _, s := range formats {
+			pt, ok := number(s, 127)
+			if !ok {
 				return p.fail("payload type %q is not a number up to 127", s)
 			}
 			c := Codec{PayloadType: uint8(pt)}
 			c.static()
-			m.Codecs = append(m.Codecs, c)
+			codecs = append(codecs, c)
 		}
+		m.Codecs = p.codecs.done(codecs)
 	}
-	p.s.Media = append(p.s.Media, m)
+	p.m = m
+	p.openSection(m)
 	return nil
+}
+
+func (p *Parser) openSection(m *Media) {
+	m.Candidates, m.Fingerprints, m.Other = p.candidates.open(0), p.fingerprints.open(0), p.others.open(0)
+	m.Extmaps, m.RIDs, m.MSIDs = p.extmaps.open(0), p.rids.open(0), p.msids.open(0)
+	m.SSRCs, m.SSRCGroups, m.Bandwidths = p.ssrcs.open(0), p.ssrcGroups.open(0), p.bandwidths.open(0)
+}
+
+// finishLevel ends the open lists of the section, or of the session level.
+func (p *Parser) finishLevel() {
+	m := p.m
+	if m == nil {
+		if len(p.s.Media) == 0 {
+			s := p.s
+			s.Groups, s.Fingerprints, s.Other = p.groups.done(s.Groups), p.fingerprints.done(s.Fingerprints), p.others.done(s.Other)
+		}
+		return
+	}
+	p.finishFeedback()
+	m.Candidates, m.Fingerprints, m.Other = p.candidates.done(m.Candidates), p.fingerprints.done(m.Fingerprints), p.others.done(m.Other)
+	m.Extmaps, m.RIDs, m.MSIDs = p.extmaps.done(m.Extmaps), p.rids.done(m.RIDs), p.msids.done(m.MSIDs)
+	m.SSRCs, m.SSRCGroups, m.Bandwidths = p.ssrcs.done(m.SSRCs), p.ssrcGroups.done(m.SSRCGroups), p.bandwidths.done(m.Bandwidths)
+	p.m, p.codec = nil, nil
 }
 
 func (m *Media) isRTP() bool { return strings.Contains(m.Proto, "RTP/") }
@@ -174,23 +265,23 @@ func (c *Codec) static() {
 	}
 }
 
-func (p *parser) sessionAttribute(key, v string) {
+func (p *Parser) sessionAttribute(key, v string) {
 	s := p.s
 	switch key {
 	case "group":
-		if f := strings.Fields(v); len(f) > 0 {
-			s.Groups = append(s.Groups, Group{f[0], f[1:]})
+		if semantics, rest := word(v); semantics != "" {
+			s.Groups = p.groups.add(s.Groups, Group{semantics, p.wordsOf(rest)})
 		}
 	case "ice-lite":
 		s.ICELite = true
 	case "ice-options":
-		s.ICEOptions = strings.Fields(v)
+		s.ICEOptions = p.wordsOf(v)
 	case "ice-ufrag":
 		s.ICEUfrag = v
 	case "ice-pwd":
 		s.ICEPwd = v
 	case "fingerprint":
-		s.Fingerprints = append(s.Fingerprints, v)
+		s.Fingerprints = p.fingerprints.add(s.Fingerprints, v)
 	case "setup":
 		s.Setup = Setup(v)
 	case "extmap-allow-mixed":
@@ -200,7 +291,7 @@ func (p *parser) sessionAttribute(key, v string) {
 	case string(SendRecv), string(SendOnly), string(RecvOnly), string(Inactive):
 		s.Direction = Direction(key)
 	default:
-		s.Other = append(s.Other, Attribute{key, v})
+		s.Other = p.others.add(s.Other, Attribute{key, v})
 	}
 }
 

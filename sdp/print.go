@@ -1,9 +1,6 @@
 package sdp
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // String prints the description.
 func (s *Session) String() string { return string(s.Append(nil)) }
@@ -11,64 +8,108 @@ func (s *Session) String() string { return string(s.Append(nil)) }
 // Append appends the description to b, each line ended by CRLF. Session-level
 // defaults are printed in the sections only, where Parse has put them.
 func (s *Session) Append(b []byte) []byte {
-	w := writer{b}
-	w.line("v=0")
-	w.line("o=", or(s.Origin.Username, "-"), " ", strconv.FormatUint(s.Origin.ID, 10), " ",
-		strconv.FormatUint(s.Origin.Version, 10), " IN ", family(s.Origin.Address), " ", or(s.Origin.Address, "127.0.0.1"))
-	w.line("s=", or(s.Name, "-"))
-	w.line("t=0 0")
-	for _, g := range s.Groups {
-		w.line("a=group:", g.Semantics, prefixed(" ", g.MIDs))
+	b = append(b, "v=0\r\no="...)
+	b = append(b, or(s.Origin.Username, "-")...)
+	b = appendUint(append(b, ' '), s.Origin.ID)
+	b = appendUint(append(b, ' '), s.Origin.Version)
+	b = appendAddress(append(b, ' '), or(s.Origin.Address, "127.0.0.1"))
+	b = append(b, "\r\ns="...)
+	b = append(b, or(s.Name, "-")...)
+	b = append(b, "\r\nt=0 0\r\n"...)
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		b = append(append(b, "a=group:"...), g.Semantics...)
+		b = appendCRLF(appendWords(b, g.MIDs))
 	}
-	w.flag(s.ICELite, "ice-lite")
-	if len(s.ICEOptions) > 0 {
-		w.line("a=ice-options:", strings.Join(s.ICEOptions, " "))
-	}
-	w.flag(s.ExtmapAllowMixed, "extmap-allow-mixed")
-	w.value("msid-semantic", s.MSIDSemantic)
-	w.others(s.Other)
+	b = appendFlag(b, s.ICELite, "a=ice-lite\r\n")
+	b = appendOptions(b, s.ICEOptions)
+	b = appendFlag(b, s.ExtmapAllowMixed, "a=extmap-allow-mixed\r\n")
+	b = appendValue(b, "a=msid-semantic:", s.MSIDSemantic)
+	b = appendOthers(b, s.Other)
 	for i := range s.Media {
-		w.media(&s.Media[i])
+		b = s.Media[i].append(b)
 	}
-	return w.b
+	return b
 }
 
-type writer struct{ b []byte }
+func appendCRLF(b []byte) []byte { return append(b, '\r', '\n') }
 
-func (w *writer) line(parts ...string) {
-	for _, p := range parts {
-		w.b = append(w.b, p...)
-	}
-	w.b = append(w.b, '\r', '\n')
-}
-
-func (w *writer) flag(on bool, key string) {
+func appendFlag(b []byte, on bool, line string) []byte {
 	if on {
-		w.line("a=", key)
+		b = append(b, line...)
 	}
+	return b
 }
 
-// value writes an attribute unless it is empty.
-func (w *writer) value(key, v string) {
-	if v != "" {
-		w.line("a=", key, ":", v)
+// appendValue appends an attribute unless it is empty.
+func appendValue(b []byte, key, v string) []byte {
+	if v == "" {
+		return b
 	}
+	return appendCRLF(append(append(b, key...), v...))
 }
 
-func (w *writer) values(key string, vs []string) {
+func appendValues(b []byte, key string, vs []string) []byte {
 	for _, v := range vs {
-		w.line("a=", key, ":", v)
+		b = appendCRLF(append(append(b, key...), v...))
 	}
+	return b
 }
 
-func (w *writer) others(as []Attribute) {
-	for _, a := range as {
-		if a.Value == "" {
-			w.line("a=", a.Key)
-		} else {
-			w.line("a=", a.Key, ":", a.Value)
-		}
+// appendUint is strconv.AppendUint to base 10, for the short numbers of which a
+// description has a hundred.
+func appendUint(b []byte, n uint64) []byte {
+	switch {
+	case n < 10:
+		return append(b, digit(n))
+	case n < 100:
+		return append(b, digit(n/10), digit(n))
+	case n >= 1000:
+		b = appendUint(b, n/1000)
 	}
+	return append(b, digit(n/100), digit(n/10), digit(n))
+}
+
+func digit(n uint64) byte { return byte('0' + n%10) }
+
+func appendNumber(b []byte, key string, n uint64) []byte {
+	return appendCRLF(appendUint(append(b, key...), n))
+}
+
+// appendWords appends each word behind a space.
+func appendWords(b []byte, words []string) []byte {
+	for _, w := range words {
+		b = append(append(b, ' '), w...)
+	}
+	return b
+}
+
+func appendOptions(b []byte, options []string) []byte {
+	if len(options) == 0 {
+		return b
+	}
+	b = append(append(b, "a=ice-options:"...), options[0]...)
+	return appendCRLF(appendWords(b, options[1:]))
+}
+
+// appendOptional appends a word behind a space, unless it is empty.
+func appendOptional(b []byte, word string) []byte {
+	if word == "" {
+		return b
+	}
+	return append(append(b, ' '), word...)
+}
+
+func appendOthers(b []byte, as []Attribute) []byte {
+	for i := range as {
+		a := &as[i]
+		b = append(append(b, "a="...), a.Key...)
+		if a.Value != "" {
+			b = append(append(b, ':'), a.Value...)
+		}
+		b = appendCRLF(b)
+	}
+	return b
 }
 
 func or(s, empty string) string {
@@ -78,132 +119,159 @@ func or(s, empty string) string {
 	return s
 }
 
-func family(addr string) string {
-	if strings.Contains(addr, ":") {
-		return "IP6"
+// appendAddress appends "IN IP4 192.0.2.1", or IP6.
+func appendAddress(b []byte, addr string) []byte {
+	family := "IN IP4 "
+	if strings.IndexByte(addr, ':') >= 0 {
+		family = "IN IP6 "
 	}
-	return "IP4"
+	return append(append(b, family...), addr...)
 }
 
-func prefixed(sep string, list []string) string {
-	if len(list) == 0 {
-		return ""
+func (m *Media) append(b []byte) []byte {
+	b = append(append(b, "m="...), m.Kind...)
+	b = appendUint(append(b, ' '), uint64(m.Port))
+	b = append(append(b, ' '), m.Proto...)
+	b = append(appendWords(b, m.Formats), "\r\nc="...)
+	b = appendCRLF(appendAddress(b, or(m.Address, "0.0.0.0")))
+	for i := range m.Bandwidths {
+		b = append(append(b, "b="...), m.Bandwidths[i].Type...)
+		b = appendNumber(b, ":", m.Bandwidths[i].Value)
 	}
-	return sep + strings.Join(list, sep)
-}
-
-func (w *writer) media(m *Media) {
-	w.line("m=", m.Kind, " ", strconv.Itoa(int(m.Port)), " ", m.Proto, prefixed(" ", m.Formats))
-	w.line("c=IN ", family(m.Address), " ", or(m.Address, "0.0.0.0"))
-	for _, b := range m.Bandwidths {
-		w.line("b=", b.Type, ":", strconv.FormatUint(b.Value, 10))
-	}
-	w.value("ice-ufrag", m.ICEUfrag)
-	w.value("ice-pwd", m.ICEPwd)
-	w.value("ice-options", strings.Join(m.ICEOptions, " "))
-	w.values("fingerprint", m.Fingerprints)
-	w.value("setup", string(m.Setup))
-	w.value("tls-id", m.TLSID)
-	w.value("mid", m.MID)
-	w.flag(m.BundleOnly, "bundle-only")
-	w.values("candidate", m.Candidates)
-	w.flag(m.EndOfCandidates, "end-of-candidates")
+	b = appendValue(b, "a=ice-ufrag:", m.ICEUfrag)
+	b = appendValue(b, "a=ice-pwd:", m.ICEPwd)
+	b = appendOptions(b, m.ICEOptions)
+	b = appendValues(b, "a=fingerprint:", m.Fingerprints)
+	b = appendValue(b, "a=setup:", string(m.Setup))
+	b = appendValue(b, "a=tls-id:", m.TLSID)
+	b = appendValue(b, "a=mid:", m.MID)
+	b = appendFlag(b, m.BundleOnly, "a=bundle-only\r\n")
+	b = appendValues(b, "a=candidate:", m.Candidates)
+	b = appendFlag(b, m.EndOfCandidates, "a=end-of-candidates\r\n")
 	if m.isRTP() {
-		w.rtp(m)
+		b = m.appendRTP(b)
 	}
 	if m.SCTPPort != 0 {
-		w.line("a=sctp-port:", strconv.Itoa(int(m.SCTPPort)))
+		b = appendNumber(b, "a=sctp-port:", uint64(m.SCTPPort))
 	}
 	if m.HasMaxMessageSize {
-		w.line("a=max-message-size:", strconv.FormatUint(m.MaxMessageSize, 10))
+		b = appendNumber(b, "a=max-message-size:", m.MaxMessageSize)
 	}
-	w.others(m.Other)
+	return appendOthers(b, m.Other)
 }
 
-func (w *writer) rtp(m *Media) {
-	for _, e := range m.Extmaps {
-		id := strconv.Itoa(int(e.ID))
+func (m *Media) appendRTP(b []byte) []byte {
+	for i := range m.Extmaps {
+		e := &m.Extmaps[i]
+		b = appendUint(append(b, "a=extmap:"...), uint64(e.ID))
 		if e.Direction != "" {
-			id += "/" + string(e.Direction)
+			b = append(append(b, '/'), e.Direction...)
 		}
-		w.line("a=extmap:", id, " ", e.URI, optional(e.Params))
+		b = append(append(b, ' '), e.URI...)
+		b = appendCRLF(appendOptional(b, e.Params))
 	}
-	w.flag(m.ExtmapAllowMixed, "extmap-allow-mixed")
-	w.line("a=", or(string(m.Direction), string(SendRecv)))
-	for _, id := range m.MSIDs {
-		w.line("a=msid:", id.Stream, optional(id.Track))
+	b = appendFlag(b, m.ExtmapAllowMixed, "a=extmap-allow-mixed\r\n")
+	b = appendValue(b, "a=", or(string(m.Direction), string(SendRecv)))
+	for i := range m.MSIDs {
+		b = append(append(b, "a=msid:"...), m.MSIDs[i].Stream...)
+		b = appendCRLF(appendOptional(b, m.MSIDs[i].Track))
 	}
-	w.flag(m.RTCPMux, "rtcp-mux")
-	w.flag(m.RTCPMuxOnly, "rtcp-mux-only")
-	w.flag(m.RTCPRsize, "rtcp-rsize")
+	b = appendFlag(b, m.RTCPMux, "a=rtcp-mux\r\n")
+	b = appendFlag(b, m.RTCPMuxOnly, "a=rtcp-mux-only\r\n")
+	b = appendFlag(b, m.RTCPRsize, "a=rtcp-rsize\r\n")
 	for i := range m.Codecs {
-		w.codec(&m.Codecs[i])
+		b = m.Codecs[i].append(b)
 	}
-	for _, r := range m.RIDs {
-		w.line("a=rid:", r.ID, " ", r.Direction, optional(r.Params))
+	for i := range m.RIDs {
+		r := &m.RIDs[i]
+		b = append(append(b, "a=rid:"...), r.ID...)
+		b = append(append(b, ' '), r.Direction...)
+		b = appendCRLF(appendOptional(b, r.Params))
 	}
-	if s := m.Simulcast.String(); s != "" {
-		w.line("a=simulcast:", s)
+	if len(m.Simulcast.Send)+len(m.Simulcast.Recv) > 0 {
+		b = appendCRLF(m.Simulcast.append(append(b, "a=simulcast:"...)))
 	}
-	for _, g := range m.SSRCGroups {
-		w.b = append(w.b, "a=ssrc-group:"...)
-		w.b = append(w.b, g.Semantics...)
+	for i := range m.SSRCGroups {
+		g := &m.SSRCGroups[i]
+		b = append(append(b, "a=ssrc-group:"...), g.Semantics...)
 		for _, id := range g.SSRCs {
-			w.b = append(w.b, ' ')
-			w.b = strconv.AppendUint(w.b, uint64(id), 10)
+			b = appendUint(append(b, ' '), uint64(id))
 		}
-		w.line()
+		b = appendCRLF(b)
 	}
-	for _, s := range m.SSRCs {
-		id := strconv.FormatUint(uint64(s.ID), 10)
-		if s.CNAME != "" || s.MSID == "" {
-			w.line("a=ssrc:", id, " cname:", s.CNAME)
-		}
-		if s.MSID != "" {
-			w.line("a=ssrc:", id, " msid:", s.MSID)
-		}
+	for i := range m.SSRCs {
+		b = m.SSRCs[i].append(b)
 	}
+	return b
 }
 
-func optional(s string) string {
-	if s == "" {
-		return ""
+func (s *SSRC) append(b []byte) []byte {
+	var room [32]byte
+	head := appendUint(append(room[:0], "a=ssrc:"...), uint64(s.ID))
+	if s.CNAME != "" || s.MSID == "" {
+		b = append(append(b, head...), " cname:"...)
+		b = appendCRLF(append(b, s.CNAME...))
 	}
-	return " " + s
+	if s.MSID != "" {
+		b = append(append(b, head...), " msid:"...)
+		b = appendCRLF(append(b, s.MSID...))
+	}
+	return b
 }
 
-func (w *writer) codec(c *Codec) {
-	pt := strconv.Itoa(int(c.PayloadType))
+func (c *Codec) append(b []byte) []byte {
+	// The line of feedback up to the payload type and a space is the longest
+	// and the most frequent.
+	var room [32]byte
+	head := appendUint(append(room[:0], "a=rtcp-fb:"...), uint64(c.PayloadType))
+	head = append(head, ' ')
+	pt := head[len("a=rtcp-fb:"):]
 	if c.Name != "" {
-		channels := ""
+		b = append(append(b, "a=rtpmap:"...), pt...)
+		b = append(append(b, c.Name...), '/')
+		b = appendUint(b, uint64(c.ClockRate))
 		if c.Channels > 0 {
-			channels = "/" + strconv.Itoa(int(c.Channels))
+			b = appendUint(append(b, '/'), uint64(c.Channels))
 		}
-		w.line("a=rtpmap:", pt, " ", c.Name, "/", strconv.FormatUint(uint64(c.ClockRate), 10), channels)
+		b = appendCRLF(b)
 	}
 	for _, f := range c.Feedback {
-		w.line("a=rtcp-fb:", pt, " ", f)
+		b = appendCRLF(append(append(b, head...), f...))
 	}
 	if c.Fmtp != "" {
-		w.line("a=fmtp:", pt, " ", c.Fmtp)
+		b = append(append(b, "a=fmtp:"...), pt...)
+		b = appendCRLF(append(b, c.Fmtp...))
 	}
+	return b
 }
 
 // String prints the value of the attribute.
-func (s Simulcast) String() string {
-	var parts []string
-	for _, side := range []struct {
-		name    string
-		streams [][]string
-	}{{"send", s.Send}, {"recv", s.Recv}} {
-		if len(side.streams) == 0 {
-			continue
+func (s Simulcast) String() string { return string(s.append(nil)) }
+
+func (s *Simulcast) append(b []byte) []byte {
+	if len(s.Send) > 0 {
+		b = appendStreams(append(b, "send "...), s.Send)
+		if len(s.Recv) > 0 {
+			b = append(b, ' ')
 		}
-		list := make([]string, len(side.streams))
-		for i, alternatives := range side.streams {
-			list[i] = strings.Join(alternatives, ",")
-		}
-		parts = append(parts, side.name+" "+strings.Join(list, ";"))
 	}
-	return strings.Join(parts, " ")
+	if len(s.Recv) > 0 {
+		b = appendStreams(append(b, "recv "...), s.Recv)
+	}
+	return b
+}
+
+func appendStreams(b []byte, streams [][]string) []byte {
+	for i, alternatives := range streams {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		for k, id := range alternatives {
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, id...)
+		}
+	}
+	return b
 }

@@ -103,6 +103,61 @@ func TestPrintedDescriptionsParseToTheSame(t *testing.T) {
 	}
 }
 
+// A parser that is used again gives what a new one does, and the lists of a
+// description, which share memory, do not run into each other.
+func TestParsersAreReused(t *testing.T) {
+	var p Parser
+	all := captures(t)
+	all["mixed"] = "v=0\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 98\n" + strings.Repeat("a=rtcp-fb:96 a\na=rtcp-fb:97 b\na=rtcp-fb:* c\na=rtcp-fb:96 d\n", 3)
+	all["empty"] = "v=0\n"
+	for range 3 {
+		for name, text := range all {
+			want := mustParse(t, text)
+			got, err := p.Parse(text)
+			if err != nil || !reflect.DeepEqual(got, want) || got.String() != want.String() {
+				t.Errorf("%s: %v\n%+v\n%+v", name, err, got, want)
+			}
+		}
+		if _, err := p.Parse("v=0\na=group:BUNDLE a\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=rtcp-fb:0 nack\na=rtpmap:0\n"); err == nil {
+			t.Error("taken")
+		}
+	}
+	s := mustParse(t, all["chromium-simulcast"])
+	printed := s.String()
+	for i := range s.Media {
+		m := &s.Media[i]
+		_, _, _ = append(m.Formats, "x"), append(m.Extmaps, Extmap{}), append(m.Codecs, Codec{})
+		_, _, _ = append(m.Candidates, "x"), append(m.Fingerprints, "x"), append(m.Other, Attribute{})
+		for k := range m.Codecs {
+			_ = append(m.Codecs[k].Feedback, "x")
+		}
+	}
+	if s.String() != printed {
+		t.Error("appending to one list changes another")
+	}
+	text := all["chromium-echo"]
+	var b []byte
+	if n := testing.AllocsPerRun(100, func() {
+		s, err := p.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = s.Append(b[:0])
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestFeedbackOfManyCodecs(t *testing.T) {
+	m := &mustParse(t, "v=0\nm=video 9 UDP/TLS/RTP/SAVPF 96 97\na=rtcp-fb:96 nack\na=rtcp-fb:97 nack\na=rtcp-fb:96  nack pli\na=rtcp-fb:* transport-cc\na=rtcp-fb:98 x\na=rtcp-fb:96\n").Media[0]
+	if got := m.Codecs[0].Feedback; !slices.Equal(got, []string{"nack", "nack pli", "transport-cc"}) {
+		t.Errorf("%q", got)
+	}
+	if got := m.Codecs[1].Feedback; !slices.Equal(got, []string{"nack", "transport-cc"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSimulcastOffers(t *testing.T) {
 	for _, name := range []string{"chromium-simulcast", "firefox-simulcast"} {
 		s := mustParse(t, captures(t)[name])
@@ -111,7 +166,7 @@ func TestSimulcastOffers(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, m.Simulcast, m.RIDs)
 		}
 	}
-	got := parseSimulcast("send h;m,n;~l recv a")
+	got := new(Parser).simulcast("send h;m,n;~l recv a")
 	want := Simulcast{Send: [][]string{{"h"}, {"m", "n"}, {"~l"}}, Recv: [][]string{{"a"}}}
 	if !reflect.DeepEqual(got, want) || got.String() != "send h;m,n;~l recv a" {
 		t.Errorf("%+v prints as %q", got, got)
@@ -178,6 +233,11 @@ func TestClass27_DescriptionBombsAreRefused(t *testing.T) {
 	many := mustParse(t, head+"m=audio 9 UDP/TLS/RTP/SAVPF 0\n"+strings.Repeat("a=candidate:1 1 udp 1 1.2.3.4 5 typ host\n", MaxCandidates+50))
 	if n := len(many.Media[0].Candidates); n != MaxCandidates {
 		t.Errorf("%d candidates kept", n)
+	}
+	// One line speaks of 128 payload types: a factor without a limit.
+	many = mustParse(t, head+"m=audio 9 UDP/TLS/RTP/SAVPF"+strings.Repeat(" 0", MaxCodecs)+"\n"+strings.Repeat("a=rtcp-fb:* x\n", 10000))
+	if n := len(many.Media[0].Codecs[MaxCodecs-1].Feedback); n != MaxFeedback {
+		t.Errorf("%d lines of feedback kept", n)
 	}
 }
 

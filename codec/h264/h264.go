@@ -1,23 +1,35 @@
-// Package h264 looks into H.264's RTP payloads (RFC 6184) as far as forwarding
-// them needs: whether a packet starts a key frame.
-//
-// It decodes nothing, puts no NAL units together, and knows the packets of
-// packetisation modes 0 and 1 only, those WebRTC uses.
 package h264
 
 import "encoding/binary"
 
 // Types of NAL units (RFC 6184 §5.2, ITU-T H.264 table 7-1).
 const (
-	typeIDR   = 5
-	typeSPS   = 7
-	typeSTAPA = 24
-	typeFUA   = 28
+	typeIDR    = 5
+	typeSPS    = 7
+	typeSTAPA  = 24
+	typeSTAPB  = 25
+	typeMTAP16 = 26
+	typeMTAP24 = 27
+	typeFUA    = 28
+	typeFUB    = 29
 
 	typeMask  = 0x1f
+	nriMask   = 0x60
 	forbidden = 0x80
 	fuStart   = 0x80
+	fuEnd     = 0x40
+
+	fuHeader   = 2 // indicator and header (RFC 6184 §5.8)
+	stapLength = 2 // in front of each unit of an aggregation (§5.7.1)
 )
+
+// plainUnit reports whether a NAL unit with this first byte travels as it is:
+// not one of RFC 6184's own types, which structure packets, nor type 0, nor
+// known to be damaged (§5.3: F).
+func plainUnit(header byte) bool {
+	typ := header & typeMask
+	return header&forbidden == 0 && typ != 0 && typ < typeSTAPA
+}
 
 // IsKeyframe reports whether a decoder can start at the RTP payload: it holds
 // or starts a slice of an IDR picture, or a sequence parameter set, which is
@@ -30,7 +42,7 @@ func IsKeyframe(payload []byte) bool {
 	case typeSTAPA:
 		return anyKey(payload[1:])
 	case typeFUA:
-		return len(payload) > 2 && payload[1]&fuStart != 0 && isKey(payload[1])
+		return len(payload) > fuHeader && payload[1]&fuStart != 0 && isKey(payload[1])
 	default:
 		return isKey(typ)
 	}
@@ -44,9 +56,9 @@ func isKey(header byte) bool {
 // anyKey looks through the units of an aggregation packet, each behind its
 // 16-bit length (RFC 6184 §5.7.1), up to one that runs beyond the end.
 func anyKey(b []byte) bool {
-	for len(b) > 2 {
+	for len(b) > stapLength {
 		n := int(binary.BigEndian.Uint16(b))
-		b = b[2:]
+		b = b[stapLength:]
 		if n == 0 || n > len(b) {
 			return false
 		}

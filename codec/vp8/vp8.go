@@ -37,58 +37,70 @@ type Descriptor struct {
 
 // Parse reads the payload descriptor at the start of an RTP payload. It
 // reports false if the payload ends before the descriptor does.
-func Parse(b []byte) (Descriptor, bool) {
-	d := Descriptor{PictureID: -1, TL0PicIdx: -1, TID: -1, KeyIndex: -1, Len: 1}
+func Parse(b []byte) (d Descriptor, ok bool) {
+	ok = d.Parse(b)
+	return d, ok
+}
+
+// Parse is the function Parse, in place: a Descriptor is large enough for its
+// copy to cost more than the parsing. Where it reports false, d means nothing.
+func (d *Descriptor) Parse(b []byte) bool {
 	if len(b) == 0 {
-		return Descriptor{}, false
+		return false
 	}
-	d.Start, d.NonReference, d.Partition = b[0]&start != 0, b[0]&nonReference != 0, b[0]&partition
-	if b[0]&extended == 0 {
-		return d, true
+	head := b[0]
+	d.Start, d.NonReference, d.Partition = head&start != 0, head&nonReference != 0, head&partition
+	if head&extended == 0 {
+		d.PictureID, d.LongID, d.TL0PicIdx, d.TID, d.LayerSync, d.KeyIndex = -1, false, -1, -1, false, -1
+		d.Len = 1
+		return true
 	}
 	if len(b) < 2 {
-		return Descriptor{}, false
+		return false
 	}
 	flags, n := b[1], 2
+	id, tl0, tid, key := -1, -1, -1, -1
+	long, sync := false, false
 	if flags&hasPictureID != 0 {
 		switch {
 		case len(b) > n && b[n]&longPictureID == 0:
-			d.PictureID = int(b[n])
+			id = int(b[n])
 			n++
 		case len(b) > n+1:
-			d.PictureID, d.LongID = int(binary.BigEndian.Uint16(b[n:])&0x7fff), true
+			id, long = int(binary.BigEndian.Uint16(b[n:])&0x7fff), true
 			n += 2
 		default:
-			return Descriptor{}, false
+			return false
 		}
 	}
 	if flags&hasTL0 != 0 {
 		if len(b) <= n {
-			return Descriptor{}, false
+			return false
 		}
-		d.TL0PicIdx = int(b[n])
+		tl0 = int(b[n])
 		n++
 	}
 	if flags&(hasTID|hasKeyIndex) != 0 {
 		if len(b) <= n {
-			return Descriptor{}, false
+			return false
 		}
 		if flags&hasTID != 0 {
-			d.TID, d.LayerSync = int(b[n]>>6), b[n]&0x20 != 0
+			tid, sync = int(b[n]>>6), b[n]&0x20 != 0
 		}
 		if flags&hasKeyIndex != 0 {
-			d.KeyIndex = int(b[n] & 0x1f)
+			key = int(b[n] & 0x1f)
 		}
 		n++
 	}
+	d.PictureID, d.LongID, d.TL0PicIdx, d.TID, d.LayerSync, d.KeyIndex = id, long, tl0, tid, sync, key
 	d.Len = n
-	return d, true
+	return true
 }
 
 // IsKeyframe reports whether the RTP payload is the first of a key frame: the
 // start of its first partition, whose frame tag has the P bit clear
 // (RFC 7741 §4.3).
 func IsKeyframe(payload []byte) bool {
-	d, ok := Parse(payload)
-	return ok && d.Start && d.Partition == 0 && len(payload) > d.Len && payload[d.Len]&1 == 0
+	var d Descriptor
+	return d.Parse(payload) && d.Start && d.Partition == 0 && len(payload) > d.Len && payload[d.Len]&1 == 0
 }
