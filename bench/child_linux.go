@@ -32,10 +32,20 @@ var children = map[string]func() (http.Handler, error){
 	"pairs-pion":         func() (http.Handler, error) { return newPairs(newPionStack()) },
 }
 
+// adapters are children that put a program which is not ours behind the face
+// of newServer. They take arguments, the processors of that program first.
+var adapters = map[string]func(args []string) (http.Handler, error){
+	"serve-livekit": func(args []string) (http.Handler, error) { return newServer(newLivekitSFU(args)) },
+	"serve-janus":   func(args []string) (http.Handler, error) { return newServer(newJanusSFU(args)) },
+}
+
 // runChild runs a child of that name until its standard input ends, as it does
 // when the parent is gone.
-func runChild(name string, _ []string) bool {
+func runChild(name string, args []string) bool {
 	make, ok := children[name]
+	if adapter := adapters[name]; adapter != nil {
+		make, ok = func() (http.Handler, error) { return adapter(args) }, true
+	}
 	if !ok {
 		return false
 	}
@@ -63,7 +73,7 @@ type child struct {
 	errs  tail
 }
 
-func spawn(name string, cpus unix.CPUSet) (*child, error) {
+func spawn(name string, cpus unix.CPUSet, args ...string) (*child, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -72,30 +82,35 @@ func spawn(name string, cpus unix.CPUSet) (*child, error) {
 	if name == "serve-"+basePeer {
 		binary, name = os.Getenv(baseBinary), "serve-sluice"
 	}
-	c.cmd = exec.Command(binary, name)
+	c.cmd = exec.Command(binary, append([]string{name}, args...)...)
 	if n := cpus.Count(); n > 0 {
 		c.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", n))
 	}
+	return c, c.start(cpus)
+}
+
+// start runs the command and waits for its first line, the URL.
+func (c *child) start(cpus unix.CPUSet) error {
 	c.cmd.Stderr = &c.errs
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := pinned(cpus, c.cmd.Start); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	c.stdin = in
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		c.stop()
-		return nil, fmt.Errorf("%s did not start: %s", name, c.errs.String())
+		return fmt.Errorf("%s did not start: %s", c.name, c.errs.String())
 	}
 	c.url = strings.TrimSpace(line)
-	return c, nil
+	return nil
 }
 
 // stop ends the process, by force if it does not go.

@@ -19,31 +19,24 @@ func dataScenario() *scenario {
 	s := &scenario{
 		name: "datachannel", about: "data channels over the loopback network: round trip, and delivered bytes with CPU time",
 		quick: []string{"rtt/1KB", "rtt/64KB", "throughput/16KB/ordered/1ch/1conn", "throughput/64KB/unordered/1ch/1conn"},
-		peers: dataPeers(), missing: fanoutMissing, measure: measureData,
+		peers: append(dataPeers(), weriftPeer, nodeDataChannelPeer), missing: fanoutMissing, measure: measureData,
 	}
 	for _, size := range []string{"100B", "1KB", "4KB", "64KB"} {
 		s.cases = append(s.cases, "rtt/"+size)
 	}
 	for _, size := range []string{"4KB", "16KB", "64KB"} {
 		for _, order := range []string{"ordered", "unordered"} {
-			s.cases = append(s.cases, "throughput/"+size+"/"+order+"/1ch/1conn")
+			for _, chans := range []string{"1ch", "10ch"} {
+				for _, conns := range []string{"1conn", "10conn"} {
+					s.cases = append(s.cases, strings.Join([]string{"throughput", size, order, chans, conns}, "/"))
+				}
+			}
 		}
 	}
-	s.cases = append(s.cases, "throughput/16KB/ordered/10ch/1conn", "throughput/16KB/ordered/1ch/10conn")
 	return s
 }
 
-// memoryConns is how many connections the scenario memory has in a process,
-// both ends of each pair counted.
-const memoryConns = 200
-
-func memoryScenario() *scenario {
-	return &scenario{
-		name: "memory", about: "memory, goroutines and descriptors of a connected, idle PeerConnection with a data channel",
-		cases: []string{"idle", "viewer"}, peers: dataPeers(), missing: fanoutMissing, measure: measureMemory,
-	}
-}
-
+// dataPeers are those in Go, which tell what a connection holds.
 func dataPeers() []peer {
 	return []peer{{name: "pion", version: module("github.com/pion/webrtc/v4")}}
 }

@@ -5,5 +5,3 @@ package main
 import "errors"
 
 func measureData(*run, []string, []peer) error { return errors.New(fanoutMissing()) }
-
-func measureMemory(*run, []string, []peer) error { return errors.New(fanoutMissing()) }

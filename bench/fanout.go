@@ -3,14 +3,19 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 )
 
 // A fanoutCase is a path of the scenario, taken apart.
 type fanoutCase struct {
-	kind    string
-	viewers int
+	kind       string
+	publishers int
+	viewers    int     // of each publisher
+	loss       float64 // share of the packets that viewers lose and ask for
 }
+
+func (c fanoutCase) all() int { return c.publishers * c.viewers }
 
 // baseBinary names an environment variable: the path of bench as built before
 // a change. Its Sluice is then a peer too, so that a change can be judged in
@@ -23,12 +28,14 @@ const (
 func fanoutScenario() *scenario {
 	pion := module("github.com/pion/webrtc/v4")
 	s := &scenario{
-		name: "fanout", about: "one publisher through a server to many viewers: server CPU per delivered packet, latency, memory",
-		cases: []string{"video/1x50", "video/1x100", "audio/1x200"},
+		name: "fanout", about: "publishers through a server to many viewers: server CPU per delivered packet, latency, memory",
+		cases: []string{"video/1x50", "video/1x100", "video/1x200", "video/20x10", "audio/1x200", "audio/1x500", "video-loss/1x50"},
 		quick: []string{"video/1x50"},
 		peers: []peer{
 			{name: "pion", version: pion},
 			{name: "pion-bare", version: pion},
+			livekitPeer,
+			janusPeer,
 			{name: "floor-gso", version: func() string { return developing }},
 			{name: "floor-sendto", version: goStdlib.version},
 		},
@@ -41,14 +48,34 @@ func fanoutScenario() *scenario {
 	return s
 }
 
+// lossShare is what the viewers of a case "-loss" lose.
+const lossShare = 0.01
+
 func parseFanout(path string) (c fanoutCase, err error) {
 	kind, rest, _ := strings.Cut(path, "/")
-	if kind != "video" && kind != "audio" {
-		return c, fmt.Errorf("%q is no case of fanout", path)
+	if kind, lossy := strings.CutSuffix(kind, "-loss"); lossy {
+		c.kind, c.loss = kind, lossShare
+	} else {
+		c.kind = kind
 	}
-	c.kind = kind
-	if _, err := fmt.Sscanf(rest, "1x%d", &c.viewers); err != nil {
-		return c, fmt.Errorf("%q: %w", path, err)
+	bad := fmt.Errorf("%q is no case of fanout", path)
+	if c.kind != "video" && c.kind != "audio" {
+		return c, bad
+	}
+	publishers, viewers, _ := strings.Cut(rest, "x")
+	var err1, err2 error
+	c.publishers, err1 = strconv.Atoi(publishers)
+	c.viewers, err2 = strconv.Atoi(viewers)
+	if err1 != nil || err2 != nil || c.publishers < 1 || c.viewers < 1 {
+		return c, bad
 	}
 	return c, nil
+}
+
+// fanoutCannot tells why a peer has no part in a case; empty: it has.
+func fanoutCannot(c fanoutCase, peer string) string {
+	if c.loss > 0 && strings.HasPrefix(peer, "floor-") {
+		return "a floor keeps nothing to send again"
+	}
+	return ""
 }

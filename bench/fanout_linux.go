@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicertc/sluice/bench/load"
 )
@@ -16,7 +19,9 @@ func fanoutMissing() string { return "" }
 
 // A contest is one case: servers that take turns, and their load.
 type contest struct {
+	fanoutCase
 	path    string
+	args    map[string][]string // of the adapters, by name
 	load    *child
 	servers []*contestant
 }
@@ -30,6 +35,7 @@ type contestant struct {
 	p99    []float64
 	rss    int64
 	result load.Result        // summed
+	woken  int64              // wake-ups of its threads, summed
 	events map[string]float64 // the server's own counters, summed
 }
 
@@ -39,19 +45,59 @@ func measureFanout(r *run, cases []string, peers []peer) error {
 		if err != nil {
 			return err
 		}
-		if err := fanoutOne(r, path, c, peers); err != nil {
+		able, args := fanoutReady(r, path, c, peers)
+		if len(able) == 0 {
+			continue
+		}
+		if err := fanoutOne(r, path, c, able, args); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-func fanoutOne(r *run, path string, c fanoutCase, peers []peer) error {
+// fanoutReady gives a row to the peers that have no part in the case, and
+// returns the others with the arguments of their adapters.
+func fanoutReady(r *run, path string, c fanoutCase, peers []peer) (able []peer, args map[string][]string) {
+	args = map[string][]string{}
+	serverCPU, _ := halves()
+	for _, p := range peers {
+		why := fanoutCannot(c, p.name)
+		if why == "" && adapters["serve-"+p.name] != nil {
+			var err error
+			if args[p.name], err = adapterArgs(r, p.name, serverCPU); err != nil {
+				why = err.Error()
+			}
+		}
+		if why != "" {
+			r.emit(Row{Scenario: "fanout", Case: path, Peer: p.name, Skipped: why})
+			continue
+		}
+		able = append(able, p)
+	}
+	return able, args
+}
+
+// adapterArgs are those of the adapter of a peer, whose program is built if it
+// has to be. A quick run does so only when told.
+func adapterArgs(r *run, name string, cpus unix.CPUSet) ([]string, error) {
+	args := []string{listCPUs(cpus)}
+	if name == livekitPeer.name {
+		binary, err := buildLivekit(context.Background(), !r.quick || r.asked, r.table.status)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, binary)
+	}
+	return args, nil
+}
+
+func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string][]string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	t := &contest{path: path}
+	t := &contest{path: path, fanoutCase: c, args: args}
 	defer t.stop()
-	if err := t.start(ctx, r, c, peers); err != nil {
+	if err := t.start(ctx, r, peers); err != nil {
 		return err
 	}
 	rounds, stretch := 9, 4*time.Second
@@ -89,7 +135,7 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer) error {
 		}
 	}
 	for i, p := range peers {
-		r.emit(fanoutRow(path, t.servers[0], t.servers[i+1], p, c.viewers))
+		r.emit(fanoutRow(path, t.servers[0], t.servers[i+1], p, c.all()))
 	}
 	return nil
 }
@@ -106,7 +152,7 @@ func absolute(path string) string {
 }
 
 // start starts the processes and connects everybody.
-func (t *contest) start(ctx context.Context, r *run, c fanoutCase, peers []peer) error {
+func (t *contest) start(ctx context.Context, r *run, peers []peer) error {
 	serverCPU, loadCPU := halves()
 	var err error
 	if t.load, err = spawn("load", loadCPU); err != nil {
@@ -117,8 +163,13 @@ func (t *contest) start(ctx context.Context, r *run, c fanoutCase, peers []peer)
 		names = append(names, p.name)
 	}
 	for _, name := range names {
-		r.table.status("fanout %s: connecting %d viewers to %s", t.path, c.viewers, name)
-		server, err := spawn("serve-"+name, serverCPU)
+		r.table.status("fanout %s: connecting %d viewers to %s", t.path, t.all(), name)
+		// An adapter is no part of the server; it shares the load's processors.
+		cpus := serverCPU
+		if t.args[name] != nil {
+			cpus = loadCPU
+		}
+		server, err := spawn("serve-"+name, cpus, t.args[name]...)
 		if err != nil {
 			return err
 		}
@@ -129,32 +180,74 @@ func (t *contest) start(ctx context.Context, r *run, c fanoutCase, peers []peer)
 			return err
 		}
 		s.idle = u.RSS
-		query := url.Values{"group": {name}, "url": {server.url}, "kind": {c.kind}, "n": {strconv.Itoa(c.viewers)}}
-		if strings.HasPrefix(name, "floor-") {
-			query.Set("plain", "1")
-		}
-		joining, cancel := context.WithTimeout(ctx, time.Minute)
-		err = t.load.call(joining, "/join", query, nil)
-		cancel()
-		if err != nil {
+		if err := t.join(ctx, s, t.publishers); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
+// join connects publishers, each with its viewers.
+func (t *contest) join(ctx context.Context, s *contestant, publishers int) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	query := url.Values{"group": {s.name}, "url": {s.server.url}, "kind": {t.kind}, "n": {strconv.Itoa(t.viewers)}}
+	if strings.HasPrefix(s.name, "floor-") {
+		query.Set("plain", "1")
+	}
+	if t.loss > 0 {
+		query.Set("nack", "1")
+	}
+	query.Set("addr", clientAddr(s.name))
+	for range publishers {
+		if err := t.load.call(ctx, "/join", query, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clientAddr is where the clients of a server are; empty: the loopback network.
+// libnice pairs that network with none of the addresses that it gathers.
+func clientAddr(name string) string {
+	if name != janusPeer.name {
+		return ""
+	}
+	own, err := ownAddress() // without one the peer would not be here
+	if err != nil {
+		return ""
+	}
+	return own.String()
+}
+
 func (s *contestant) usage(ctx context.Context) (u usage, err error) {
 	return u, s.server.call(ctx, "/usage", nil, &u)
 }
 
+// lead is how long is published before a stretch: some servers take note of a
+// publisher that was silent, and forward again only when they trust it.
+const lead = 500 * time.Millisecond
+
 // turn publishes through one server and takes note, unless it is a warm-up.
 func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warmup bool) error {
+	if err := t.load.call(ctx, "/start", url.Values{"group": {s.name}}, nil); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(lead):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	before, err := s.usage(ctx)
 	if err != nil {
 		return err
 	}
 	var res load.Result
-	if err := t.load.call(ctx, "/measure", url.Values{"group": {s.name}, "for": {d.String()}}, &res); err != nil {
+	query := url.Values{"group": {s.name}, "for": {d.String()}}
+	if !warmup {
+		query.Set("loss", fmt.Sprint(t.loss))
+	}
+	if err := t.load.call(ctx, "/measure", query, &res); err != nil {
 		return err
 	}
 	after, err := s.usage(ctx)
@@ -176,6 +269,9 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	s.result.Expected += res.Expected
 	s.result.Delivered += res.Delivered
 	s.result.Bad += res.Bad
+	s.result.Dropped += res.Dropped
+	s.result.Repaired += res.Repaired
+	s.woken += after.Wakeups - before.Wakeups
 	for name, n := range after.Counters {
 		s.events[name] += n - before.Counters[name]
 	}
@@ -191,9 +287,10 @@ func (s *contestant) also(viewers int) map[string]float64 {
 		"latency_p99_us":     median(s.p99),
 		"rss_per_viewer_kib": float64(s.rss-s.idle) / 1024 / float64(viewers),
 	}
-	for name, n := range s.events {
-		m[strings.ReplaceAll(name, " ", "_")+"_per_packet_in"] = n / float64(s.result.Sent)
+	if missing := s.result.Expected - s.result.Delivered + s.result.Repaired; s.result.Dropped > 0 && missing > 0 {
+		m["repaired_pct"] = 100 * float64(s.result.Repaired) / float64(missing)
 	}
+	maps.Copy(m, budget(s.events, s.woken, s.result.Delivered))
 	return m
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,16 +15,12 @@ type handshakeCase struct {
 
 var errOneGroup = errors.New("needs a side that can be told its group: package dtls cannot, and pion/dtls as server takes the first of the client's, x25519")
 
+var pionDTLS = peer{name: "pion/dtls", version: module("github.com/pion/dtls/v3")}
+
 func handshakeScenario() *scenario {
 	s := &scenario{
 		name: "handshake", about: "DTLS 1.2 handshakes in memory, certificates of both sides, per CPU-second of the side",
-		peers: []peer{
-			{name: "pion/dtls", version: module("github.com/pion/dtls/v3")},
-			{name: "openssl", version: func() string { return "" }, missing: func() string {
-				return "bench has no harness for OpenSSL in memory yet"
-			}},
-		},
-		missing: fanoutMissing, measure: measureHandshake,
+		peers: []peer{pionDTLS, openssl.peer()}, missing: fanoutMissing, measure: measureHandshake,
 	}
 	for _, side := range []string{"pair", "server", "client"} {
 		for _, group := range []string{"x25519", "p256"} {
@@ -38,5 +35,9 @@ func parseHandshake(path string) (c handshakeCase, err error) {
 	if len(parts) != 4 || parts[1] != "1.2" || parts[2] != "ecdsa-p256" {
 		return c, fmt.Errorf("%q is no case of handshake", path)
 	}
-	return handshakeCase{parts[0], parts[3]}, nil
+	c = handshakeCase{parts[0], parts[3]}
+	if !slices.Contains([]string{"pair", "server", "client"}, c.side) || !slices.Contains([]string{"x25519", "p256"}, c.group) {
+		return c, fmt.Errorf("%q is no case of handshake", path)
+	}
+	return c, nil
 }

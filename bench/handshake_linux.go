@@ -55,15 +55,19 @@ func (h *handshaker) conn(role dtls.Role) (*dtls.Conn, error) {
 	return dtls.New(dtls.Config{Role: role, Certificate: h.ours, RemoteFingerprints: []dtls.Fingerprint{h.print}})
 }
 
-// config is what pion/webrtc gives pion/dtls, and the one group.
-func (h *handshaker) config() *piondtls.Config {
+// config is what pion/webrtc gives pion/dtls, and one group.
+func (h *handshaker) config(group string) *piondtls.Config {
+	curve := pioncurve.X25519
+	if group == "p256" {
+		curve = pioncurve.P256
+	}
 	return &piondtls.Config{
 		Certificates:            []tls.Certificate{h.pion},
 		SRTPProtectionProfiles:  []piondtls.SRTPProtectionProfile{piondtls.SRTP_AEAD_AES_128_GCM},
 		CipherSuites:            []piondtls.CipherSuiteID{piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
 		ClientAuth:              piondtls.RequireAnyClientCert,
 		ExtendedMasterSecret:    piondtls.RequireExtendedMasterSecret,
-		EllipticCurves:          []pioncurve.Curve{pioncurve.X25519},
+		EllipticCurves:          []pioncurve.Curve{curve},
 		InsecureSkipVerify:      true,
 		InsecureSkipVerifyHello: true, // ICE has verified the address; ours does not ask again either
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -154,11 +158,11 @@ func (h *handshaker) ourPair() (time.Duration, error) {
 func (h *handshaker) pionPair() (time.Duration, error) {
 	start := processCPU()
 	a, b := newPipe()
-	client, err := piondtls.Client(a, pipeAddr{}, h.config())
+	client, err := piondtls.Client(a, pipeAddr{}, h.config("x25519"))
 	if err != nil {
 		return 0, err
 	}
-	server, err := piondtls.Server(b, pipeAddr{}, h.config())
+	server, err := piondtls.Server(b, pipeAddr{}, h.config("x25519"))
 	if err != nil {
 		return 0, err
 	}
@@ -174,7 +178,7 @@ func (h *handshaker) pionPair() (time.Duration, error) {
 // across shakes hands between one of ours in role and one of Pion's, and
 // returns the processor time of either. Ours is that of this thread within the
 // calls; Pion's is the rest of the process.
-func (h *handshaker) across(role dtls.Role) (ours, pion time.Duration, err error) {
+func (h *handshaker) across(role dtls.Role, group string) (ours, pion time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	whole := processCPU()
@@ -183,7 +187,7 @@ func (h *handshaker) across(role dtls.Role) (ours, pion time.Duration, err error
 	if role == dtls.Server {
 		connect = piondtls.Client
 	}
-	rival, err := connect(far, pipeAddr{}, h.config())
+	rival, err := connect(far, pipeAddr{}, h.config(group))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -234,11 +238,13 @@ func (h *handshaker) across(role dtls.Role) (ours, pion time.Duration, err error
 		}
 	}
 	pion = processCPU() - whole - ours
-	if g := c.State().Group; g != dtls.GroupX25519 {
+	if g := c.State().Group; g != handshakeGroups[group] {
 		return 0, 0, fmt.Errorf("agreed on %v", g)
 	}
 	return ours, pion, rival.Close()
 }
+
+var handshakeGroups = map[string]dtls.Group{"x25519": dtls.GroupX25519, "p256": dtls.GroupP256}
 
 func measureHandshake(r *run, cases []string, peers []peer) error {
 	rounds, each := 25, 40
@@ -253,12 +259,12 @@ func measureHandshake(r *run, cases []string, peers []peer) error {
 		for _, p := range peers {
 			r.table.status("handshake %s", path)
 			row := Row{Scenario: "handshake", Case: path, Peer: p.name}
-			ours, theirs, err := handshakeRounds(c, rounds, each)
+			ours, theirs, err := handshakeRounds(c, p, rounds, each)
 			switch {
 			case errors.Is(err, errOneGroup):
 				row.Skipped = err.Error()
 			case err != nil:
-				return fmt.Errorf("%s: %w", path, err)
+				return fmt.Errorf("%s: %s: %w", path, p.name, err)
 			default:
 				row.Unit, row.Better, row.PeerVersion = "handshakes/CPU-s", higher, p.version()
 				row.compare(ours, theirs)
@@ -269,22 +275,32 @@ func measureHandshake(r *run, cases []string, peers []peer) error {
 	return nil
 }
 
-func handshakeRounds(c handshakeCase, rounds, each int) (ours, theirs []float64, err error) {
-	if c.group != "x25519" {
-		return nil, nil, errOneGroup
-	}
+// handshakeRounds returns handshakes per CPU-second of the side, round by round.
+func handshakeRounds(c handshakeCase, p peer, rounds, each int) (ours, theirs []float64, err error) {
 	h, err := newHandshaker()
 	if err != nil {
 		return nil, nil, err
 	}
+	rival := h.pions
+	if p.name == openssl.name {
+		far, err := c.startOpenSSL()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer far.stop()
+		rival = func(_ handshakeCase, n int) (time.Duration, error) {
+			a, err := far.ask(fmt.Appendf(nil, "run %d", n))
+			return time.Duration(a.NS * float64(n)), err
+		}
+	}
 	for round := range rounds + 1 {
-		var a, b time.Duration
-		for range each {
-			x, y, err := h.once(c.side)
-			if err != nil {
-				return nil, nil, err
-			}
-			a, b = a+x, b+y
+		a, err := h.sluices(c, each)
+		if err != nil {
+			return nil, nil, err
+		}
+		b, err := rival(c, each)
+		if err != nil {
+			return nil, nil, err
 		}
 		if round > 0 { // the first one warms up
 			ours = append(ours, float64(each)/a.Seconds())
@@ -294,24 +310,64 @@ func handshakeRounds(c handshakeCase, rounds, each int) (ours, theirs []float64,
 	return ours, theirs, nil
 }
 
-// once returns what one handshake cost the side, ours and Pion's. Each plays it
-// against the other.
-func (h *handshaker) once(side string) (ours, pion time.Duration, err error) {
-	switch side {
-	case "pair":
-		if ours, err = h.ourPair(); err == nil {
-			pion, err = h.pionPair()
-		}
-	default:
-		mine, other := dtls.Client, dtls.Server
-		if side == "server" {
-			mine, other = other, mine
-		}
-		if ours, _, err = h.across(mine); err == nil {
-			_, pion, err = h.across(other)
-		}
+// startOpenSSL has it shake hands with itself once, in the group of the case.
+func (c handshakeCase) startOpenSSL() (w nativeWorker, err error) {
+	if w, err = openssl.start(); err != nil {
+		return w, err
 	}
-	return ours, pion, err
+	a, err := w.load(c.side+"/"+c.group, nil)
+	if err == nil && a.Result != c.group {
+		err = fmt.Errorf("openssl agreed on %s", a.Result)
+	}
+	if err != nil {
+		w.stop()
+	}
+	return w, err
+}
+
+// sluices returns what n handshakes cost the side when it is ours. The other one
+// is Pion's, or for a pair, ours.
+func (h *handshaker) sluices(c handshakeCase, n int) (sum time.Duration, err error) {
+	for range n {
+		var d time.Duration
+		switch {
+		case c.side == "server":
+			d, _, err = h.across(dtls.Server, c.group)
+		case c.group != "x25519":
+			err = errOneGroup
+		case c.side == "client":
+			d, _, err = h.across(dtls.Client, c.group)
+		default:
+			d, err = h.ourPair()
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
+}
+
+// pions is the same of Pion's.
+func (h *handshaker) pions(c handshakeCase, n int) (sum time.Duration, err error) {
+	for range n {
+		var d time.Duration
+		switch {
+		case c.side == "client":
+			_, d, err = h.across(dtls.Server, c.group)
+		case c.group != "x25519":
+			err = errOneGroup
+		case c.side == "server":
+			_, d, err = h.across(dtls.Client, c.group)
+		default:
+			d, err = h.pionPair()
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
 }
 
 // A pipe is one end of a network in memory that loses nothing.

@@ -18,6 +18,7 @@ const developing = "0.1.0-dev"
 // run is what a scenario's measure works with.
 type run struct {
 	quick   bool
+	asked   bool // the peers are named on the command line
 	version string
 	profile string // directory, empty: none
 	table   *table
@@ -144,7 +145,7 @@ func measure(o options, picked []selection, only func([]peer) []peer, stdout, st
 	if o.json == "-" {
 		show = stderr
 	}
-	r := &run{quick: o.quick, version: developing, profile: o.profile, table: &table{w: show, terminal: isTerminal(show)}}
+	r := &run{quick: o.quick, asked: o.peers != "", version: developing, profile: o.profile, table: &table{w: show, terminal: isTerminal(show)}}
 	if o.save != "" {
 		r.version = o.save
 	}

@@ -8,9 +8,7 @@ import (
 
 	pionrtcp "github.com/pion/rtcp"
 	pionrtp "github.com/pion/rtp"
-	"github.com/pion/rtp/codecs"
 
-	"github.com/sluicertc/sluice/codec/vp8"
 	"github.com/sluicertc/sluice/rtcp"
 	"github.com/sluicertc/sluice/rtp"
 )
@@ -47,9 +45,8 @@ func microRTP() []microCase {
 		text := func(seq uint16, ts, ssrc uint32, n int) string { return fmt.Sprint(seq, ts, ssrc, n) }
 		ours = func() microWork {
 			var v rtp.View
-			var ok bool
 			op := func() {
-				if v, ok = rtp.Parse(b); !ok {
+				if !v.Parse(b) {
 					panic(errOwnPacket)
 				}
 			}
@@ -108,10 +105,10 @@ func pionSerialize(b []byte) func() microWork {
 
 func sluiceRoundTrip(b []byte) func() microWork {
 	return func() microWork {
+		var v rtp.View
 		buf := make([]byte, 0, 1500)
 		op := func() {
-			v, ok := rtp.Parse(b)
-			if !ok {
+			if !v.Parse(b) {
 				panic(errOwnPacket)
 			}
 			h := rtp.Header{Marker: v.Marker, PayloadType: v.PayloadType, Seq: v.Seq, Timestamp: v.Timestamp, SSRC: v.SSRC}
@@ -150,9 +147,7 @@ func microRTCP() []microCase {
 		{path: "rtcp/nack-parse", input: lost(small), sluice: sluiceNACK(small, false, true), pion: pionNACK(small, false, true)},
 		{path: "rtcp/nack-round-trip", input: lost(small), sluice: sluiceNACK(small, true, true), pion: pionNACK(small, true, true)},
 	}
-	for _, name := range []string{"xr-rrtr-serialize", "xr-dlrr-serialize", "xr-round-trip"} {
-		list = append(list, microCase{path: "rtcp/" + name, why: map[string]string{"sluice": "package rtcp has no bodies of extended reports (RFC 3611) yet"}})
-	}
+	list = append(list, microXR()...)
 	for i := range list {
 		list[i].module = pionRTCP
 	}
@@ -222,61 +217,5 @@ func pionNACK(seqs []uint16, write, read bool) func() microWork {
 			}
 			return hex.EncodeToString(buf)
 		})
-	}
-}
-
-func microCodecs() []microCase {
-	list := []microCase{
-		vp8Case("vp8/depacketize-simple", []byte{0x10}),
-		// A descriptor with a picture id of 15 bits, TL0PICIDX, TID and key index.
-		vp8Case("vp8/depacketize-extended", []byte{0x90, 0xf0, 0x92, 0x34, 0x12, 0x65}),
-	}
-	for _, name := range []string{"single-nal", "stap-a", "fu-a-start"} {
-		list = append(list, microCase{path: "h264/depacketize-" + name, module: pionRTP,
-			why: map[string]string{"sluice": "package h264 finds key frames and takes no packets apart"}})
-	}
-	return list
-}
-
-func vp8Case(path string, descriptor []byte) microCase {
-	b := append([]byte(nil), descriptor...)
-	b = append(b, 0x10, 2, 0, 0x9d, 1, 0x2a, 0x40, 1, 0xf0, 0)
-	b = append(b, make([]byte, 1000)...)
-	show := func(start bool, id, n int) string {
-		s := 0
-		if start {
-			s = 1
-		}
-		return fmt.Sprint(s, id, n)
-	}
-	return microCase{
-		path: path, module: pionRTP, input: packetInput(b),
-		sluice: func() microWork {
-			var d vp8.Descriptor
-			var payload []byte
-			op := func() {
-				d, _ = vp8.Parse(b)
-				payload = b[d.Len:]
-			}
-			return repeat(op, func() string { op(); return show(d.Start, d.PictureID, len(payload)) })
-		},
-		pion: func() microWork {
-			var payload []byte
-			var p codecs.VP8Packet
-			op := func() {
-				p = codecs.VP8Packet{}
-				var err error
-				payload, err = p.Unmarshal(b)
-				must(err)
-			}
-			return repeat(op, func() string {
-				op()
-				id := -1
-				if p.I == 1 {
-					id = int(p.PictureID)
-				}
-				return show(p.S == 1, id, len(payload))
-			})
-		},
 	}
 }

@@ -40,16 +40,18 @@ func microSDP() []microCase {
 	return list
 }
 
-func mustSDP(text string) *sdp.Session {
-	s, err := sdp.Parse(text)
+// parseSDP reuses the parser's memory, which is our fast way.
+func parseSDP(p *sdp.Parser, text string) *sdp.Session {
+	s, err := p.Parse(text)
 	must(err)
 	return s
 }
 
 func sluiceSDP(text string) func() microWork {
 	return func() microWork {
+		var p sdp.Parser
 		var s *sdp.Session
-		op := func() { s = mustSDP(text) }
+		op := func() { s = parseSDP(&p, text) }
 		return repeat(op, func() string { op(); return fmt.Sprint(len(s.Media)) })
 	}
 }
@@ -66,7 +68,7 @@ func pionParseSDP(text string) func() microWork {
 }
 
 func sluicePrintSDP() microWork {
-	s, buf := mustSDP(realisticSDP), make([]byte, 0, 16<<10)
+	s, buf := parseSDP(new(sdp.Parser), realisticSDP), make([]byte, 0, 16<<10)
 	return repeat(func() { buf = s.Append(buf[:0]) }, nil)
 }
 
@@ -80,8 +82,9 @@ func pionPrintSDP() microWork {
 }
 
 func sluiceSDPTrip() microWork {
+	var p sdp.Parser
 	buf := make([]byte, 0, 16<<10)
-	return repeat(func() { buf = mustSDP(realisticSDP).Append(buf[:0]) }, nil)
+	return repeat(func() { buf = parseSDP(&p, realisticSDP).Append(buf[:0]) }, nil)
 }
 
 func pionSDPTrip() microWork {

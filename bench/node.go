@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,94 +30,71 @@ func peerDir(rel string) (string, error) {
 	}
 }
 
-// weriftPeer is werift in Node, installed beforehand: nothing is ever
+// installed is a package for Node, installed beforehand: nothing is ever
 // installed by a measurement.
-var weriftPeer = peer{
-	name: "werift",
-	version: func() string {
-		var p struct{ Version string }
-		dir, err := peerDir(weriftDir)
-		if err != nil {
-			return "unknown"
-		}
-		b, err := os.ReadFile(filepath.Join(dir, "node_modules", "werift", "package.json"))
-		if err != nil || json.Unmarshal(b, &p) != nil {
-			return "unknown"
-		}
-		return p.Version
-	},
-	missing: func() string {
-		if _, err := exec.LookPath("node"); err != nil {
-			return "needs Node: no node in PATH"
-		}
-		dir, err := peerDir(weriftDir)
-		if err != nil {
-			return err.Error()
-		}
-		if _, err := os.Stat(filepath.Join(dir, "node_modules", "werift", "package.json")); err != nil {
-			return "not installed: npm ci --prefix " + weriftDir
-		}
-		return ""
-	},
+func installed(name, dir string) peer {
+	manifest := filepath.Join("node_modules", name, "package.json")
+	return peer{
+		name: name,
+		version: func() string {
+			var p struct{ Version string }
+			at, err := peerDir(dir)
+			if err != nil {
+				return "unknown"
+			}
+			b, err := os.ReadFile(filepath.Join(at, manifest))
+			if err != nil || json.Unmarshal(b, &p) != nil {
+				return "unknown"
+			}
+			return p.Version
+		},
+		missing: func() string {
+			if _, err := exec.LookPath("node"); err != nil {
+				return "needs Node: no node in PATH"
+			}
+			at, err := peerDir(dir)
+			if err != nil {
+				return err.Error()
+			}
+			if _, err := os.Stat(filepath.Join(at, manifest)); err != nil {
+				return "not installed: npm ci --prefix " + dir
+			}
+			return ""
+		},
+	}
 }
 
-// A nodePeer is a script in Node that works on request, one case at a time.
-type nodePeer struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-	err tail
-}
+var (
+	weriftPeer          = installed("werift", weriftDir)
+	nodeDataChannelPeer = installed("node-datachannel", "bench/peers/node-datachannel")
+	// nodeStacks are those which connect pairs, by peers' names.
+	nodeStacks = map[string]string{weriftPeer.name: weriftDir, nodeDataChannelPeer.name: "bench/peers/node-datachannel"}
+)
 
-type nodeAnswer struct {
-	Missing bool    `json:"missing"`
-	Result  string  `json:"result"`
-	NS      float64 `json:"ns"`
-	Error   string  `json:"error"`
-}
+// A nodePeer is a worker in Node. Its lines are JSON.
+type nodePeer struct{ *worker }
 
 func startNode(dir, script string) (*nodePeer, error) {
 	at, err := peerDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	p := &nodePeer{cmd: exec.Command("node", script)}
-	p.cmd.Dir = at
-	p.cmd.Stderr = &p.err
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	return p, p.cmd.Start()
+	cmd := exec.Command("node", script)
+	cmd.Dir = at
+	w, err := startWorker(cmd)
+	return &nodePeer{w}, err
 }
 
-func (p *nodePeer) ask(q any) (a nodeAnswer, err error) {
+func (p *nodePeer) ask(q any) (a workerAnswer, err error) {
 	b, err := json.Marshal(q)
 	if err != nil {
 		return a, err
 	}
-	if _, err := p.in.Write(append(b, '\n')); err != nil {
-		return a, fmt.Errorf("node: %w: %s", err, p.err.String())
-	}
-	line, err := p.out.ReadBytes('\n')
-	if err != nil {
-		return a, fmt.Errorf("node: %w: %s", err, p.err.String())
-	}
-	if err := json.Unmarshal(line, &a); err != nil {
-		return a, fmt.Errorf("node: %w", err)
-	}
-	if a.Error != "" {
-		return a, errors.New("node: " + a.Error)
-	}
-	return a, nil
+	return p.worker.ask(b)
 }
 
 // load prepares a case; missing means that the script does not know it.
-func (p *nodePeer) load(kase string, input map[string]string) (nodeAnswer, error) {
+func (p *nodePeer) load(kase string, input map[string]string) (workerAnswer, error) {
 	return p.ask(map[string]any{"case": kase, "input": input})
 }
 
@@ -128,11 +102,4 @@ func (p *nodePeer) load(kase string, input map[string]string) (nodeAnswer, error
 func (p *nodePeer) run(d time.Duration) (float64, error) {
 	a, err := p.ask(map[string]float64{"run": float64(d) / 1e6})
 	return a.NS, err
-}
-
-func (p *nodePeer) stop() {
-	p.in.Close()
-	kill := time.AfterFunc(5*time.Second, func() { p.cmd.Process.Kill() })
-	_ = p.cmd.Wait() // its status is of no interest any more
-	kill.Stop()
 }

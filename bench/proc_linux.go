@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,61 @@ func spent() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// spentBy is the same of any process. Its clock counts in nanoseconds what
+// /proc counts in ticks of 10 ms.
+func spentBy(pid int) time.Duration {
+	// The clock of a process, MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED) of
+	// the kernel's include/linux/posix-timers.h.
+	clock := ^int32(pid)<<3 | 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// wakeupsOf counts how often the threads of a process went to sleep of their
+// own accord, which is how often they were woken.
+func wakeupsOf(pid int) (n int64) {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	tasks, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, task := range tasks {
+		b, err := os.ReadFile(dir + "/" + task.Name() + "/status")
+		if err == nil { // else it has ended
+			n += voluntary(b)
+		}
+	}
+	return n
+}
+
+// voluntary reads voluntary_ctxt_switches of proc_pid_status(5).
+func voluntary(status []byte) int64 {
+	_, rest, _ := bytes.Cut(status, []byte("\nvoluntary_ctxt_switches:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// entries counts those of a directory of a process: task or fd.
+func entries(pid int, dir string) int {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/%s", pid, dir))
+	if err != nil {
+		return 0
+	}
+	return len(list)
+}
+
 // resident is this process's resident memory in bytes.
-func resident() int64 {
-	b, err := os.ReadFile("/proc/self/statm")
+func resident() int64 { return residentOf(os.Getpid()) }
+
+func residentOf(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0
 	}

@@ -36,11 +36,7 @@ func sctpScenario() *scenario {
 	s := &scenario{
 		name: "sctp", about: "one association over an emulated link of 50 Mb/s: what arrives at round trips and losses",
 		quick: []string{"link/20ms/0pct", "link/20ms/1pct", "link/100ms/0.1pct"},
-		peers: []peer{
-			{name: "pion/sctp", version: module("github.com/pion/sctp")},
-			{name: "usrsctp", version: func() string { return "" }, missing: func() string { return "bench has no harness for usrsctp yet" }},
-		},
-		measure: measureSCTP,
+		peers: []peer{{name: "pion/sctp", version: module("github.com/pion/sctp")}, usrsctpPeer()}, measure: measureSCTP,
 	}
 	for _, rtt := range []string{"0ms", "20ms", "100ms"} {
 		for _, loss := range []string{"0pct", "0.1pct", "1pct"} {
@@ -91,7 +87,11 @@ func measureSCTP(r *run, cases []string, peers []peer) error {
 				if err != nil {
 					return fmt.Errorf("%s: %w", path, err)
 				}
-				b, err := c.pion(uint64(round+1), stretch)
+				rival := c.pion
+				if p.name == usrsctp.name {
+					rival = c.usrsctp
+				}
+				b, err := rival(uint64(round+1), stretch)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", path, p.name, err)
 				}

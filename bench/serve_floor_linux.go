@@ -14,10 +14,21 @@ type floor struct {
 	conn    sockets.Conn // nil where package net is used
 	addr    netip.AddrPort
 	mu      sync.Mutex
-	viewers []netip.AddrPort
+	last    netip.AddrPort                      // the last publisher
+	viewers map[netip.AddrPort][]netip.AddrPort // by publisher
+	out     []sockets.Message                   // scratch
 }
 
-func (f *floor) publish(string, string) (string, error) { return f.addr.String(), nil }
+func (f *floor) publish(_, addr string) (string, error) {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = a
+	return f.addr.String(), nil
+}
 
 func (f *floor) view(addr string) (string, error) {
 	a, err := netip.ParseAddrPort(addr)
@@ -26,7 +37,7 @@ func (f *floor) view(addr string) (string, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.viewers = append(f.viewers, a)
+	f.viewers[f.last] = append(f.viewers[f.last], a)
 	return f.addr.String(), nil
 }
 
@@ -43,16 +54,16 @@ func newFloorSendto() (forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{addr: c.LocalAddr().(*net.UDPAddr).AddrPort()}
+	f := &floor{addr: c.LocalAddr().(*net.UDPAddr).AddrPort(), viewers: map[netip.AddrPort][]netip.AddrPort{}}
 	go func() {
 		b := make([]byte, 2048)
 		for {
-			n, _, err := c.ReadFromUDPAddrPort(b)
+			n, from, err := c.ReadFromUDPAddrPort(b)
 			if err != nil {
 				return
 			}
 			f.mu.Lock()
-			for _, v := range f.viewers {
+			for _, v := range f.viewers[from] {
 				_, _ = c.WriteToUDPAddrPort(b[:n], v)
 			}
 			f.mu.Unlock()
@@ -67,7 +78,7 @@ func newFloorGSO() (forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{conn: c, addr: c.LocalAddr()}
+	f := &floor{conn: c, addr: c.LocalAddr(), viewers: map[netip.AddrPort][]netip.AddrPort{}}
 	go f.forward(c)
 	return f, nil
 }
@@ -78,34 +89,37 @@ func (f *floor) forward(c sockets.Conn) {
 		in[i].Buf = make([]byte, 2048)
 	}
 	var run []byte
-	var out []sockets.Message
 	for {
 		n, err := c.ReadBatch(in)
 		if err != nil {
 			return
 		}
-		// The packets of one publisher are of one size, so a batch is a run.
-		run = run[:0]
-		for i := range n {
-			run = append(run, in[i].Buf...)
-			in[i].Buf = in[i].Buf[:cap(in[i].Buf)]
-		}
-		if n == 0 {
-			continue
-		}
-		size := len(run) / n
-		f.mu.Lock()
-		out = out[:0]
-		for _, v := range f.viewers {
-			out = append(out, sockets.Message{Buf: run, Addr: v, Seg: uint16(size)})
-		}
-		f.mu.Unlock()
-		for len(out) > 0 {
-			k, err := c.WriteBatch(out)
-			out = out[k:]
-			if err != nil {
-				break // full: lost, as on any network
+		// The packets of one publisher are of one size, so those that arrived
+		// together are a run.
+		for i := 0; i < n; {
+			from, size := in[i].Addr, len(in[i].Buf)
+			run = run[:0]
+			for ; i < n && in[i].Addr == from && len(in[i].Buf) == size; i++ {
+				run = append(run, in[i].Buf...)
+				in[i].Buf = in[i].Buf[:cap(in[i].Buf)]
 			}
+			f.send(c, from, run, size)
+		}
+	}
+}
+
+func (f *floor) send(c sockets.Conn, from netip.AddrPort, run []byte, size int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out = f.out[:0]
+	for _, v := range f.viewers[from] {
+		f.out = append(f.out, sockets.Message{Buf: run, Addr: v, Seg: uint16(size)})
+	}
+	for out := f.out; len(out) > 0; {
+		k, err := c.WriteBatch(out)
+		out = out[k:]
+		if err != nil {
+			return // full: lost, as on any network
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -20,7 +21,21 @@ type forwarder interface {
 type usage struct {
 	CPU      time.Duration
 	RSS      int64 // bytes
+	Wakeups  int64 // of its threads
+	Threads  int
+	FDs      int
 	Counters map[string]float64
+}
+
+func usageOf(s forwarder) usage {
+	pid := os.Getpid()
+	if f, ok := s.(interface{ pid() int }); ok {
+		pid = f.pid()
+	}
+	return usage{
+		CPU: spentBy(pid), RSS: residentOf(pid), Wakeups: wakeupsOf(pid),
+		Threads: entries(pid, "task"), FDs: entries(pid, "fd"), Counters: s.counters(),
+	}
 }
 
 func newServer(s forwarder, err error) (http.Handler, error) {
@@ -48,7 +63,7 @@ func newServer(s forwarder, err error) (http.Handler, error) {
 	}))
 	mux.Handle("POST /view", answer(func(_ *http.Request, offer string) (string, error) { return s.view(offer) }))
 	mux.Handle("POST /usage", handle(func(*http.Request) (usage, error) {
-		return usage{CPU: spent(), RSS: resident(), Counters: s.counters()}, nil
+		return usageOf(s), nil
 	}))
 	profiles(mux)
 	return mux, nil

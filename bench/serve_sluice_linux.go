@@ -42,6 +42,9 @@ func streamName(n int64) string { return fmt.Sprintf("load-%d", n) }
 func (s *sluiceSFU) counters() map[string]float64 {
 	st := s.engine.Stats()
 	m := socketCounters(st.Sockets)
+	if st.Retransmitted > 0 {
+		m["retransmitted"] = float64(st.Retransmitted)
+	}
 	for cause, n := range st.Drops {
 		if n > 0 {
 			m["dropped "+cause] = float64(n)
@@ -52,7 +55,7 @@ func (s *sluiceSFU) counters() map[string]float64 {
 
 func socketCounters(st sockets.Stats) map[string]float64 {
 	return map[string]float64{
-		"reads": float64(st.Reads), "writes": float64(st.Writes), "wakeups": float64(st.Wakeups),
+		"reads": float64(st.Reads), "writes": float64(st.Writes), "sent": float64(st.Sent), "parked": float64(st.Wakeups),
 		"gso_runs": float64(st.GSORuns), "would_block": float64(st.WouldBlock),
 	}
 }

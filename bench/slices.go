@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"time"
 )
 
@@ -15,6 +17,9 @@ type contender struct {
 	prepare func()
 	// run works through a fixed number of operations, which it returns.
 	run func() int
+	// turn, instead of these, lets another process work for d, warm, and
+	// returns its nanoseconds per operation.
+	turn func(d time.Duration) (float64, error)
 }
 
 // sliceTime is how long a contender works, counted time alone, before the next
@@ -25,6 +30,18 @@ const sliceTime = 200 * time.Microsecond
 // nanoseconds per operation of every round. Collection of garbage happens
 // between the rounds and is nobody's cost.
 func interleave(cs []contender, rounds int) [][]float64 {
+	all, err := turns(cs, rounds)
+	must(err) // nobody here is in another process
+	return all
+}
+
+// remoteTime is how long another process works at a time: a slice and as much
+// again several times over what the change of processes costs.
+const remoteTime = 5 * sliceTime
+
+// turns is interleave with contenders in other processes. Behind those the
+// caches are cold: then each slice starts with a run that does not count.
+func turns(cs []contender, rounds int) ([][]float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -32,21 +49,43 @@ func interleave(cs []contender, rounds int) [][]float64 {
 	ctx := make([]context.Context, len(cs))
 	for i, c := range cs {
 		ctx[i] = pprof.WithLabels(context.Background(), pprof.Labels("contender", c.name))
-		slice(c, 0) // warms caches, branch predictors and tables
+		if c.turn == nil {
+			slice(c, 0) // warms caches, branch predictors and tables
+		}
 	}
+	cold := slices.ContainsFunc(cs, func(c contender) bool { return c.turn != nil })
 	clock := clockCost()
 	all := make([][]float64, len(cs))
 	for round := range rounds {
 		for k := range cs {
 			i := (k + round) % len(cs) // nobody is always first
 			pprof.SetGoroutineLabels(ctx[i])
-			all[i] = append(all[i], slice(cs[i], clock))
+			if c := cs[i]; c.turn != nil {
+				ns, err := c.turn(remoteTime)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", c.name, err)
+				}
+				all[i] = append(all[i], ns)
+			} else {
+				if cold {
+					once(c)
+				}
+				all[i] = append(all[i], slice(c, clock))
+			}
 		}
 		if round%8 == 7 {
 			runtime.GC()
 		}
 	}
-	return all
+	return all, nil
+}
+
+// once does one run that nobody counts.
+func once(c contender) {
+	if c.prepare != nil {
+		c.prepare()
+	}
+	c.run()
 }
 
 // slice returns the nanoseconds per operation of one turn.

@@ -3,7 +3,10 @@ package main
 import (
 	"net/url"
 	"os"
+	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicertc/sluice/bench/load"
 )
@@ -21,14 +24,18 @@ func TestFanoutServersForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clients.stop()
-	for _, name := range []string{"sluice", "pion", "pion-bare", "floor-gso", "floor-sendto"} {
+	for _, name := range []string{"sluice", "pion", "pion-bare", "floor-gso", "floor-sendto", "livekit", "janus"} {
+		args, addr := smokeArgs(t, name, serverCPU)
+		if args == nil {
+			continue
+		}
 		for _, kind := range []string{"video", "audio"} {
-			server, err := spawn("serve-"+name, serverCPU)
+			server, err := spawn("serve-"+name, serverCPU, args...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer server.stop()
-			query := url.Values{"group": {name + kind}, "url": {server.url}, "kind": {kind}, "n": {"2"}}
+			query := url.Values{"group": {name + kind}, "url": {server.url}, "kind": {kind}, "n": {"2"}, "addr": {addr}}
 			if name == "floor-gso" || name == "floor-sendto" {
 				query.Set("plain", "1")
 			}
@@ -46,4 +53,28 @@ func TestFanoutServersForward(t *testing.T) {
 			}
 		}
 	}
+}
+
+// smokeArgs are the arguments of an adapter and the address of its clients;
+// none if the program is not here, which SLUICE_INTEROP=1 does not allow.
+func smokeArgs(t *testing.T, name string, cpus unix.CPUSet) (args []string, addr string) {
+	if adapters["serve-"+name] == nil {
+		return []string{}, ""
+	}
+	i := slices.IndexFunc(fanoutScenario().peers, func(p peer) bool { return p.name == name })
+	why := fanoutScenario().peers[i].whyNot()
+	if why == "" {
+		var err error
+		quiet := &run{quick: true, table: &table{}}
+		if args, err = adapterArgs(quiet, name, cpus); err == nil {
+			return args, clientAddr(name)
+		}
+		t.Logf("%s: %v", name, err)
+		return nil, "" // building takes minutes: nobody asked for that
+	}
+	if os.Getenv("SLUICE_INTEROP") == "1" {
+		t.Errorf("%s: %s", name, why)
+	}
+	t.Logf("%s: %s", name, why)
+	return nil, ""
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/pprof"
+	"slices"
 	"strings"
 
 	"github.com/sluicertc/sluice/srtp"
@@ -31,10 +34,12 @@ var srtpProfiles = map[string]srtp.Profile{
 	"gcm128": srtp.AEAD_AES_128_GCM, "gcm256": srtp.AEAD_AES_256_GCM, "cm80": srtp.AES128_CM_HMAC_SHA1_80,
 }
 
+var srtpPionPeer = peer{name: "pion/srtp", version: module("github.com/pion/srtp/v3")}
+
 func srtpScenario() *scenario {
 	s := &scenario{
 		name: "srtp", about: "protect and unprotect RTP packets: one by one, in batches, and for 64 receivers",
-		peers: []peer{goStdlib, {name: "pion/srtp", version: module("github.com/pion/srtp/v3")}},
+		peers: []peer{goStdlib, srtpPionPeer, libsrtp.peer(), weriftPeer},
 	}
 	for _, op := range []string{"protect", "unprotect"} {
 		for _, profile := range []string{"gcm128", "gcm256", "cm80"} {
@@ -78,30 +83,78 @@ func measureSRTP(r *run, cases []string, peers []peer) error {
 	if r.profile != "" {
 		rounds = 2001 // a profile wants seconds
 	}
+	rivals, stop, err := srtpRivals(peers)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	for i, path := range cases {
 		r.table.status("srtp %d/%d %s", i+1, len(cases), path)
-		c, err := parseSRTP(path)
-		if err != nil {
-			return err
-		}
-		cs, err := srtpContenders(c, peers)
-		if err != nil {
+		if err := srtpOne(r, path, peers, rivals, rounds); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		stop, err := r.startProfile("srtp", path)
+	}
+	return nil
+}
+
+// srtpRivals starts the peers which need a process of their own.
+func srtpRivals(peers []peer) (rivals map[string]rival, stop func(), err error) {
+	rivals = map[string]rival{}
+	stop = func() {
+		for _, r := range rivals {
+			r.stop()
+		}
+	}
+	for _, p := range peers {
+		switch p.name {
+		case libsrtp.name:
+			rivals[p.name], err = libsrtp.start()
+		case weriftPeer.name:
+			rivals[p.name], err = startNode(weriftDir, "srtp.mjs")
+		}
 		if err != nil {
-			return err
+			delete(rivals, p.name)
+			stop()
+			return nil, nil, err
 		}
-		times := interleave(cs, rounds)
-		if err := stop(); err != nil {
-			return err
-		}
-		count := allocs(cs[0])
-		for k, p := range peers {
-			row := Row{Scenario: "srtp", Case: path, Unit: "ns/packet", Better: lower, Peer: p.name, PeerVersion: p.version(), Allocs: &count}
-			row.compare(times[0], times[k+1])
+	}
+	return rivals, stop, nil
+}
+
+func srtpOne(r *run, path string, peers []peer, rivals map[string]rival, rounds int) error {
+	c, err := parseSRTP(path)
+	if err != nil {
+		return err
+	}
+	cs, able, err := srtpContenders(c, path, peers, rivals)
+	if err != nil {
+		return err
+	}
+	stop, err := r.startProfile("srtp", path)
+	if err != nil {
+		return err
+	}
+	ghz := coreGHz()
+	times, err := turns(cs, rounds)
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
+	count := allocs(cs[0])
+	for _, p := range peers {
+		row := Row{Scenario: "srtp", Case: path, Peer: p.name, terse: true}
+		k := slices.IndexFunc(able, func(q peer) bool { return q.name == p.name })
+		if k < 0 {
+			row.Skipped = p.name + " does not have this profile"
 			r.emit(row)
+			continue
 		}
+		row.Unit, row.Better, row.PeerVersion, row.Allocs = "ns/packet", lower, p.version(), &count
+		row.compare(times[0], times[k+1])
+		row.Also, row.PeerAlso = perPacket(row.Value, c.size, ghz), perPacket(row.PeerValue, c.size, ghz)
+		if k := cs[k+1]; k.turn == nil && row.PeerAlso != nil {
+			row.PeerAlso["allocs"] = float64(allocs(k))
+		}
+		r.emit(row)
 	}
 	return nil
 }
@@ -125,42 +178,55 @@ func (r *run) startProfile(scenario, kase string) (stop func() error, err error)
 	}, nil
 }
 
-// srtpContenders makes Sluice's and then the peers', and proves that they do
-// the same before their speed is of interest.
-func srtpContenders(c srtpCase, peers []peer) ([]contender, error) {
+// srtpContenders makes Sluice's and then those of the peers that have the
+// profile, and proves that they do the same before their speed is of interest:
+// the last packet of everybody's first run.
+func srtpContenders(c srtpCase, path string, peers []peer, rivals map[string]rival) (cs []contender, able []peer, err error) {
 	ours, out, err := srtpSluice(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cs := []contender{ours}
+	once(ours)
+	want := bytes.Clone(out())
+	cs = append(cs, ours)
 	for _, p := range peers {
-		var peer contender
-		var peerOut func() []byte
-		switch p.name {
-		case goStdlib.name:
-			peer, err = srtpStdlib(c)
+		var k contender
+		var got []byte
+		switch far := rivals[p.name]; {
+		case far != nil:
+			a, err := far.load(path, nil)
+			if err == nil && !a.Missing {
+				got, err = hex.DecodeString(a.Result)
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			if a.Missing {
+				continue
+			}
+			k = remote(far)
+		case p.name == goStdlib.name:
+			// Nonces, and so packets, of its own.
+			k, err = srtpStdlib(c)
+			got = want
+		case p.name == srtpPionPeer.name:
+			if k, out, err = srtpPion(c); err == nil {
+				once(k)
+				got = out()
+			}
 		default:
-			peer, peerOut, err = srtpPion(c)
+			err = fmt.Errorf("%s has not been started", p.name)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		peer.name = p.name
-		if peerOut != nil {
-			// A run each from the same state.
-			for _, k := range []contender{ours, peer} {
-				if k.prepare != nil {
-					k.prepare()
-				}
-				k.run()
-			}
-			if a, b := out(), peerOut(); !bytes.Equal(a, b) {
-				return nil, fmt.Errorf("sluice and %s disagree about the same packet (%d and %d bytes)", p.name, len(a), len(b))
-			}
+		if !bytes.Equal(want, got) {
+			return nil, nil, fmt.Errorf("sluice and %s disagree about the same packet (%d and %d bytes)", p.name, len(want), len(got))
 		}
-		cs = append(cs, peer)
+		k.name = p.name
+		cs, able = append(cs, k), append(able, p)
 	}
-	return cs, nil
+	return cs, able, nil
 }
 
 // srtpKeys are the master key and salt of receiver i.

@@ -37,6 +37,9 @@ func (t *table) row(r Row) {
 		note += fmt.Sprintf(", %d allocs", *r.Allocs)
 	}
 	fmt.Fprintf(t.w, "%-34s %12s  %-18s %12s  %7.2fx  %s\n", name, figure(r.Value), r.Peer, figure(r.PeerValue), r.Ratio, note)
+	if r.terse {
+		return
+	}
 	for _, line := range also(r) {
 		fmt.Fprintf(t.w, "%-34s %12s  %-18s %12s\n", "    "+line[0], line[1], "", line[2])
 	}

@@ -33,6 +33,7 @@ type client struct {
 	lite         bool
 	fingerprints []dtls.Fingerprint
 	pt           uint8
+	rtx          uint8 // payload type of retransmissions (RFC 4588); 0: not negotiated
 	twcc         uint8 // id of the extension; 0: not negotiated
 
 	agent    *ice.Agent // nil: a plain client, whose RTP is not protected
@@ -49,12 +50,14 @@ type client struct {
 	srAt     mono.Time
 	packets  uint32 // sent or received
 	received bool   // anything since the stretch began
+	seen     seen   // of the stretch
+	nacker   nacker
 }
 
 func newClient(g *Group, cert *dtls.Certificate) (*client, error) {
 	c := &client{group: g, kind: g.kind}
 	var err error
-	if c.fd, c.local, err = listen(); err != nil {
+	if c.fd, c.local, err = listen(g.addr); err != nil {
 		return nil, err
 	}
 	var seed [4]byte
@@ -234,18 +237,71 @@ func (c *client) sendReport(now mono.Time, timestamp uint32) {
 	}
 }
 
-// media counts an authentic packet.
-func (c *client) media(b []byte, at int64) {
-	v, ok := rtp.Parse(b)
-	if !ok || v.PayloadType != c.pt {
-		return // retransmissions and probes are not deliveries
+// drops decides whether a packet that arrived is lost after all.
+func (c *client) drops(b []byte) bool {
+	if c == c.group.publisher || !c.group.loses() {
+		return false
 	}
-	sent, _, ok := readStamp(v.Payload())
+	if b[1]&0x7f == c.pt {
+		c.group.lost++
+	}
+	return true
+}
+
+// media counts an authentic packet.
+func (c *client) media(now mono.Time, b []byte, at int64) {
+	v, ok := rtp.Parse(b)
+	if !ok {
+		return
+	}
+	seq, payload := v.Seq, v.Payload()
+	switch {
+	case v.PayloadType == c.pt:
+		c.source, c.highest = v.SSRC, v.Seq
+		c.packets++
+	case c.group.nack && c.rtx != 0 && v.PayloadType == c.rtx && len(payload) >= 2:
+		// RFC 4588 §4: the original sequence number comes before the payload.
+		seq, payload = binary.BigEndian.Uint16(payload), payload[2:]
+	default:
+		return // what nobody asked for, and probes, are not deliveries
+	}
+	sent, index, ok := readStamp(payload)
 	if !ok {
 		c.group.bad++
 		return
 	}
-	c.source, c.highest, c.received = v.SSRC, v.Seq, true
-	c.packets++
-	c.group.count(at - sent)
+	index -= c.group.first
+	fresh := c.seen.add(index) // what is of before has wrapped around, beyond its limit
+	c.received = c.received || fresh
+	if c.group.nack {
+		var mended bool
+		c.group.ask, mended = c.nacker.receive(now, seq, c.group.ask[:0])
+		if fresh && mended {
+			c.group.mended++
+		}
+		c.sendNACK(c.group.ask)
+	}
+	if fresh {
+		c.group.count(at - sent)
+	}
+}
+
+// askAgain asks for what is still missing.
+func (c *client) askAgain(now mono.Time) {
+	c.group.ask = c.nacker.due(now, c.group.ask[:0])
+	c.sendNACK(c.group.ask)
+}
+
+func (c *client) sendNACK(seqs []uint16) {
+	if len(seqs) == 0 || c.out == nil {
+		return
+	}
+	var pairs [64]rtcp.NACKPair
+	list := rtcp.NACKPairs(pairs[:0], seqs)
+	var buf [512]byte
+	list = list[:min(len(list), len(pairs))]
+	b := rtcp.AppendNACK(buf[:0], c.ssrc, c.source, list)
+	if n, err := c.out.ProtectRTCP(buf[:], b); err == nil {
+		send(c.fd, buf[:n])
+	}
 }

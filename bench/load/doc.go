@@ -5,6 +5,9 @@
 // is not taken for the server's.
 //
 // Offers go to a server by HTTP, after the manner of WHIP and WHEP. Viewers
-// count what authenticates; they ask for no retransmission, so that a packet
-// lost is a packet missing. It decodes nothing, and it runs on Linux only.
+// count what authenticates, each packet once. Unless told to, they ask for no
+// retransmission, so that a packet lost is a packet missing; told to, they may
+// lose a share of what arrives, by seed, and ask as libwebrtc does, except that
+// their receiver reports say nothing of it. It decodes nothing, and it runs on
+// Linux only.
 package load

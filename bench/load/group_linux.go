@@ -2,6 +2,8 @@ package load
 
 import (
 	"math"
+	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 type Group struct {
 	loop      *Loop
 	kind      Kind
+	addr      netip.Addr // of the clients' sockets
 	plain     bool
+	nack      bool
 	publisher *client
 	viewers   []*client
 
@@ -22,9 +26,15 @@ type Group struct {
 	base   mono.Time // of the source's clock
 	seq    uint16
 	twcc   uint16
-	sent   uint64
+	sent   uint32 // ever: the index of the next packet
+	first  uint32 // index of the stretch's first packet
 	got    uint64
-	bad    uint64  // packets that do not authenticate, or hold no stamp
+	bad    uint64     // packets that do not authenticate, or hold no stamp
+	chance *rand.Rand // nil: nothing is dropped
+	loss   float64
+	lost   uint64 // media packets dropped on arrival
+	mended uint64 // of those missing, delivered later
+	ask    []uint16
 	delays []int32 // µs
 	shots  []shot
 	packet []byte
@@ -35,8 +45,10 @@ type Group struct {
 type Result struct {
 	Sent      uint64  // packets published
 	Expected  uint64  // the same times viewers
-	Delivered uint64  // packets that arrived and authenticated
+	Delivered uint64  // packets that arrived and authenticated, each once
 	Bad       uint64  // packets that did not
+	Dropped   uint64  // media packets that the load itself dropped on arrival
+	Repaired  uint64  // packets that were missing and came when asked for
 	Silent    int     // viewers that received nothing
 	P50, P99  float64 // µs from the publisher's send to the viewer's socket
 }
@@ -49,29 +61,66 @@ func (r *Result) Loss() float64 {
 	return 100 * (1 - float64(r.Delivered)/float64(r.Expected))
 }
 
-func newGroup(l *Loop, kind Kind, plain bool) *Group {
-	return &Group{loop: l, kind: kind, plain: plain, source: source{kind: kind}, base: mono.Now(), packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+func newGroup(l *Loop, j Joining) *Group {
+	kind := j.Kind
+	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, source: source{kind: kind}, base: mono.Now(), packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
 }
 
-func (g *Group) begin(now mono.Time) {
+// begin lets the k-th of n groups that publish together do so.
+func (g *Group) begin(now mono.Time, k, n int) {
 	g.source.skip(now.Sub(g.base))
-	g.sent, g.got, g.bad, g.delays, g.active = 0, 0, 0, g.delays[:0], true
+	g.source.stagger(k, n)
+	g.active = true
+}
+
+// reset begins a stretch, with a key frame at once or, of the later groups, in
+// their turn. What was sent before does not count, even if it arrives now.
+func (g *Group) reset(now mono.Time, k, n int) {
+	if !g.active {
+		g.begin(now, k, n)
+	}
+	g.source.staggerKeys(k, n)
+	g.first, g.got, g.bad, g.lost, g.mended, g.delays = g.sent, 0, 0, 0, 0, g.delays[:0]
 	for _, v := range g.viewers {
 		v.received = false
+		v.seen.clear()
 	}
 }
 
-func (g *Group) result() Result {
-	r := Result{Sent: g.sent, Expected: g.sent * uint64(len(g.viewers)), Delivered: g.got, Bad: g.bad}
-	for _, v := range g.viewers {
-		if !v.received {
-			r.Silent++
-		}
+// lose drops a share of the packets that arrive, always the same by their
+// count; 0 ends it.
+func (g *Group) lose(share float64) {
+	g.loss, g.chance = share, nil
+	if share > 0 {
+		g.chance = rand.New(rand.NewPCG(1, 2))
 	}
-	if len(g.delays) > 0 {
-		slices.Sort(g.delays)
-		r.P50 = float64(g.delays[len(g.delays)/2])
-		r.P99 = float64(g.delays[len(g.delays)*99/100])
+}
+
+// loses decides about the next packet.
+func (g *Group) loses() bool { return g.chance != nil && g.chance.Float64() < g.loss }
+
+// results sums up groups that published together.
+func results(groups []*Group) (r Result) {
+	var delays []int32
+	for _, g := range groups {
+		sent := uint64(g.sent - g.first)
+		r.Sent += sent
+		r.Expected += sent * uint64(len(g.viewers))
+		r.Delivered += g.got
+		r.Bad += g.bad
+		r.Dropped += g.lost
+		r.Repaired += g.mended
+		for _, v := range g.viewers {
+			if !v.received {
+				r.Silent++
+			}
+		}
+		delays = append(delays, g.delays...)
+	}
+	if len(delays) > 0 {
+		slices.Sort(delays)
+		r.P50 = float64(delays[len(delays)/2])
+		r.P99 = float64(delays[len(delays)*99/100])
 	}
 	return r
 }
@@ -118,7 +167,7 @@ func (g *Group) send(s shot) {
 	if g.kind == Video {
 		describe(payload, s)
 	}
-	putStamp(payload, time.Now().UnixNano(), uint32(g.sent))
+	putStamp(payload, time.Now().UnixNano(), g.sent)
 	g.sent++
 	c.packets++
 	if c.out == nil {

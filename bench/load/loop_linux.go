@@ -127,21 +127,22 @@ func (l *Loop) receive(now mono.Time, c *client) {
 					c.group.source.keyframe(now.Sub(c.group.base))
 				}
 			case c.agent == nil:
-				c.media(b, at)
-			case c.in != nil:
+				c.media(now, b, at)
+			case c.in == nil || c.drops(b):
+			default:
 				l.batch.Add(c.in, b, b)
 				protected[k] = i
 				k++
 			}
 		}
-		l.unprotect(c, protected[:k])
+		l.unprotect(now, c, protected[:k])
 		if n < readBatch {
 			return
 		}
 	}
 }
 
-func (l *Loop) unprotect(c *client, where []int) {
+func (l *Loop) unprotect(now mono.Time, c *client, where []int) {
 	if len(where) == 0 {
 		return
 	}
@@ -153,7 +154,7 @@ func (l *Loop) unprotect(c *client, where []int) {
 			continue
 		}
 		b, at := l.rx.packet(i)
-		c.media(b[:size], at)
+		c.media(now, b[:size], at)
 	}
 	l.batch.Reset()
 }
@@ -169,6 +170,9 @@ func (l *Loop) timeouts(now mono.Time) {
 		if c.out != nil && now >= c.report {
 			c.sendReport(now, c.group.timestamp(now.Sub(c.group.base)))
 		}
+		if c.group.nack {
+			c.askAgain(now)
+		}
 	}
 }
 
@@ -183,18 +187,39 @@ func (l *Loop) add(now mono.Time, c *client) error {
 	return c.start(now, l.cert)
 }
 
-// Join connects a publisher and n viewers to the server at url, whose paths
-// /publish and /view take offers. Plain groups speak bare RTP: what is posted
-// is a client's address, what comes back the server's. It returns when all are
+// Joining says who connects to what.
+type Joining struct {
+	URL     string // of the server, whose paths /publish and /view take offers
+	Kind    Kind
+	Viewers int
+	Addr    netip.Addr // of the clients; the zero value is 127.0.0.1
+	// Plain clients speak bare RTP: what is posted is a client's address, what
+	// comes back the server's.
+	Plain bool
+	NACK  bool // viewers ask for what is missing
+}
+
+// Join connects a publisher and its viewers. It returns when all are
 // connected, or the context ends.
-func (l *Loop) Join(ctx context.Context, url string, kind Kind, n int, plain bool) (*Group, error) {
-	g := newGroup(l, kind, plain)
+func (l *Loop) Join(ctx context.Context, j Joining) (*Group, error) {
+	if !j.Addr.IsValid() {
+		j.Addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	g, url, n := newGroup(l, j), j.URL, j.Viewers
 	var err error
-	if g.publisher, err = l.join(ctx, g, url+"/publish?kind="+string(kind), true); err != nil {
+	if g.publisher, err = l.join(ctx, g, url+"/publish?kind="+string(j.Kind), true); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	if err := l.await(ctx, []*client{g.publisher}); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
+	}
+	// It publishes while viewers come, as publishers do: some servers have no
+	// track before its first packet.
+	if err := l.do(func(now mono.Time) {
+		l.groups = append(l.groups, g)
+		g.begin(now, 0, 1)
+	}); err != nil {
+		return nil, err
 	}
 	g.viewers = make([]*client, n)
 	errs := make([]error, joiners)
@@ -213,7 +238,7 @@ func (l *Loop) Join(ctx context.Context, url string, kind Kind, n int, plain boo
 	if err := l.await(ctx, g.viewers); err != nil {
 		return nil, fmt.Errorf("viewers: %w", err)
 	}
-	return g, l.do(func(mono.Time) { l.groups = append(l.groups, g) })
+	return g, l.do(func(mono.Time) { g.active = false })
 }
 
 func (l *Loop) join(ctx context.Context, g *Group, url string, send bool) (*client, error) {
@@ -271,17 +296,53 @@ func (l *Loop) await(ctx context.Context, cs []*client) error {
 	}
 }
 
-// Measure publishes for a while and says what arrived.
-func (l *Loop) Measure(ctx context.Context, g *Group, d time.Duration) (r Result, err error) {
-	if err := l.do(g.begin); err != nil {
-		return r, err
+// A Stretch is what Measure does.
+type Stretch struct {
+	For  time.Duration
+	Loss float64 // share of the packets that viewers lose on arrival, 0 to 1
+}
+
+// lossless is the end of a stretch in which nothing is dropped: what is lost
+// last has no successor that would tell.
+const lossless = 150 * time.Millisecond
+
+// Start lets groups publish together; nothing is counted before Measure.
+func (l *Loop) Start(groups []*Group) error {
+	return l.do(func(now mono.Time) {
+		for i, g := range groups {
+			g.begin(now, i, len(groups))
+		}
+	})
+}
+
+// Measure lets groups publish together for a while, ends that, and says what
+// arrived.
+func (l *Loop) Measure(ctx context.Context, groups []*Group, s Stretch) (r Result, err error) {
+	all := func(f func(i int, g *Group, now mono.Time)) {
+		if err == nil {
+			err = l.do(func(now mono.Time) {
+				for i, g := range groups {
+					f(i, g, now)
+				}
+			})
+		}
 	}
-	pause(ctx, d)
-	if err := l.do(func(mono.Time) { g.active = false }); err != nil {
-		return r, err
+	all(func(i int, g *Group, now mono.Time) {
+		g.reset(now, i, len(groups))
+		g.lose(s.Loss)
+	})
+	tail := time.Duration(0)
+	if s.Loss > 0 {
+		tail = min(lossless, s.For)
 	}
+	pause(ctx, s.For-tail)
+	all(func(_ int, g *Group, _ mono.Time) { g.lose(0) })
+	pause(ctx, tail)
+	all(func(_ int, g *Group, _ mono.Time) { g.active = false })
 	pause(ctx, drain)
-	err = l.do(func(mono.Time) { r = g.result() })
+	if err == nil {
+		err = l.do(func(mono.Time) { r = results(groups) })
+	}
 	return r, errors.Join(err, ctx.Err())
 }
 

@@ -33,8 +33,7 @@ const (
 // reportEvery is the distance of RTCP reports, libwebrtc's.
 var reportEvery = map[Kind]time.Duration{Video: time.Second, Audio: 5 * time.Second}
 
-// stamp is what a packet ends with: magic, when it was sent, its number in the
-// measured stretch.
+// stamp is what a packet ends with: magic, when it was sent, its number.
 const (
 	stampLen   = 20
 	stampMagic = 0x536c7563
@@ -119,4 +118,22 @@ func (s *source) due(now time.Duration, dst []shot) []shot {
 func (s *source) skip(now time.Duration) {
 	s.next, s.pace, s.key, s.requested = now, now, now, now
 	s.queue = s.queue[:0]
+}
+
+// stagger delays the k-th of n sources that start together, so that their
+// frames do not coincide. Each begins with a key frame.
+func (s *source) stagger(k, n int) {
+	every := frameEvery
+	if s.kind == Audio {
+		every = audioEvery
+	}
+	delay := every * time.Duration(k) / time.Duration(n)
+	s.next += delay
+	s.pace += delay
+	s.key += delay
+}
+
+// staggerKeys does so with the next key frames.
+func (s *source) staggerKeys(k, n int) {
+	s.key = s.next + keyEvery*time.Duration(k)/time.Duration(n)
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -88,5 +89,38 @@ func TestStamp(t *testing.T) {
 		if _, _, ok := readStamp(bad); ok {
 			t.Errorf("%d bytes were taken for ours", len(bad))
 		}
+	}
+}
+
+// Publishers that start together send their frames one after the other, and
+// their key frames apart.
+func TestPublishersAreStaggered(t *testing.T) {
+	const publishers = 20
+	var first, key []time.Duration
+	for k := range publishers {
+		s := source{kind: Video}
+		s.skip(time.Hour)
+		s.stagger(k, publishers)
+		begun := false
+		for now := time.Hour; len(key) == k; now += time.Millisecond {
+			for _, p := range s.due(now, nil) {
+				switch {
+				case !p.key && !begun:
+					t.Fatalf("publisher %d does not begin with a key frame", k)
+				case !begun:
+					first = append(first, now)
+					begun = true
+					s.staggerKeys(k, publishers)
+				case p.first && p.key:
+					key = append(key, now)
+				}
+			}
+		}
+	}
+	if !slices.IsSorted(first) || first[0] != time.Hour || first[publishers-1]-first[0] < 25*time.Millisecond {
+		t.Errorf("first packets at %v", first)
+	}
+	if !slices.IsSorted(key) || key[publishers-1]-key[0] < 2500*time.Millisecond {
+		t.Errorf("next key frames at %v", key)
 	}
 }

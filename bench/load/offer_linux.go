@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/sluicertc/sluice/dtls"
@@ -50,8 +49,8 @@ func (c *client) offer(send bool) string {
 	return b.String()
 }
 
-// answer applies the server's, whose first UDP candidate of the loopback
-// network is used.
+// answer applies the server's, whose first IPv4 UDP candidate is used of those
+// that are, like the client, of the loopback network or are not.
 func (c *client) answer(text string) error {
 	s, err := sdp.Parse(text)
 	if err != nil {
@@ -77,18 +76,29 @@ func (c *client) answer(text string) error {
 	if len(m.Codecs) == 0 || m.Codecs[0].PayloadType != c.pt {
 		return fmt.Errorf("load: the answer's first payload type is not %d", c.pt)
 	}
+	for _, codec := range m.Codecs {
+		if strings.EqualFold(codec.Name, "rtx") && codec.Fmtp == fmt.Sprintf("apt=%d", c.pt) {
+			c.rtx = codec.PayloadType
+		}
+	}
 	for _, e := range m.Extmaps {
 		if e.URI == uriTWCC {
 			c.twcc = uint8(e.ID)
 		}
 	}
+	c.ufrag, c.pwd, c.lite = m.ICEUfrag, m.ICEPwd, s.ICELite
 	for _, text := range m.Candidates {
 		cand, err := ice.ParseCandidate(text)
-		if err == nil && cand.Transport == ice.UDP && cand.Addr.Addr().IsLoopback() && cand.Addr.Addr().Is4() {
-			c.remote = netip.AddrPortFrom(cand.Addr.Addr(), cand.Addr.Port())
-			c.ufrag, c.pwd, c.candidate, c.lite = m.ICEUfrag, m.ICEPwd, cand, s.ICELite
-			return nil
+		if err != nil || cand.Transport != ice.UDP || !cand.Addr.Addr().Is4() {
+			continue
+		}
+		if cand.Addr.Addr().IsLoopback() == c.local.Addr().IsLoopback() {
+			c.remote, c.candidate = cand.Addr, cand
+			break
 		}
 	}
-	return fmt.Errorf("load: the answer has no IPv4 loopback candidate")
+	if !c.remote.IsValid() {
+		return fmt.Errorf("load: the answer has no IPv4 candidate for %v", c.local)
+	}
+	return nil
 }

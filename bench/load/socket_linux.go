@@ -75,19 +75,18 @@ func (r *reader) packet(i int) (b []byte, at int64) {
 	return r.bufs[i][:m.n], at
 }
 
-// listen opens a UDP socket of the loopback network.
-func listen() (fd int, local netip.AddrPort, err error) {
+// listen opens a UDP socket of an IPv4 address of this machine.
+func listen(addr netip.Addr) (fd int, local netip.AddrPort, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, local, fmt.Errorf("load: socket: %w", err)
 	}
-	loopback := [4]byte{127, 0, 0, 1}
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, readBuffer) != nil {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer)
 	}
 	err = errors.Join(err,
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
-		unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback}))
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: addr.As4()}))
 	var sa unix.Sockaddr
 	if err == nil {
 		sa, err = unix.Getsockname(fd)
@@ -96,7 +95,7 @@ func listen() (fd int, local netip.AddrPort, err error) {
 		unix.Close(fd)
 		return -1, local, fmt.Errorf("load: socket: %w", err)
 	}
-	return fd, netip.AddrPortFrom(netip.AddrFrom4(loopback), uint16(sa.(*unix.SockaddrInet4).Port)), nil
+	return fd, netip.AddrPortFrom(addr, uint16(sa.(*unix.SockaddrInet4).Port)), nil
 }
 
 func connect(fd int, to netip.AddrPort) error {

@@ -78,6 +78,19 @@ for (const kind of ["host", "srflx", "relay", "tcp"]) {
     (c) => `${c.foundation} ${c.priority} ${c.host} ${c.port} ${c.type}`,
   ];
 }
+for (const kind of ["single-nal", "stap-a", "fu-a-start"]) {
+  cases[`h264/depacketize-${kind}`] = (i) => {
+    const packets = [i.packet, i.next].filter(Boolean).map(bytes);
+    return [
+      () => {
+        let p;
+        for (const b of packets) p = w.H264RtpPayload.deSerialize(b, p?.fragment);
+        return p;
+      },
+      (p) => hex(p.payload),
+    ];
+  };
+}
 for (const kind of ["simple", "extended"]) {
   cases[`vp8/depacketize-${kind}`] = (i, b = bytes(i.packet)) => [
     () => w.Vp8RtpPayload.deSerialize(b),
