@@ -68,6 +68,8 @@ func addSockets(a, b sockets.Stats) sockets.Stats {
 	a.GSORuns += b.GSORuns
 	a.GSOFallbacks += b.GSOFallbacks
 	a.Wakeups += b.Wakeups
+	a.Sleeps += b.Sleeps
+	a.Overflowed += b.Overflowed
 	return a
 }
 

@@ -3,7 +3,6 @@ package sockets
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -15,19 +14,21 @@ import (
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
-// conn is the Linux implementation: a non-blocking socket in Go's poller,
-// read and written by recvmmsg and sendmmsg.
+// conn is the Linux implementation: a non-blocking socket read and written by
+// recvmmsg and sendmmsg.
 type conn struct {
 	file    *os.File
 	raw     syscall.RawConn
+	poller  *poller
 	sys     kernel
 	family  uint16
 	local   netip.AddrPort
 	anyAddr bool
 	timeout mono.Time
-	woken   atomic.Bool
+	drained bool // the last read found less than it asked for
 	gso     atomic.Bool
 	maxSegs int
+	pace    pace
 	stats   counters
 	rx      receiver
 	tx      transmitter
@@ -41,20 +42,24 @@ func open(cfg Config, sys kernel) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sockets: cannot bind UDP %v: %w", cfg.Addr, err)
 	}
-	c := &conn{sys: sys, family: family}
+	c := &conn{sys: sys, family: family, pace: pace{delay: cfg.MaxWakeupDelay}}
+	// Made a file before it stops to block, it stays out of Go's poller.
 	c.file = os.NewFile(uintptr(fd), "udp")
+	if err := unix.SetNonblock(fd, true); err != nil {
+		c.file.Close()
+		return nil, fmt.Errorf("sockets: cannot make the socket non-blocking: %w", err)
+	}
 	if c.raw, err = c.file.SyscallConn(); err != nil {
 		c.file.Close()
 		return nil, fmt.Errorf("sockets: no raw access to the socket: %w", err)
 	}
-	// A descriptor the poller cannot watch would block the whole thread.
-	if err := c.file.SetReadDeadline(time.Time{}); err != nil {
+	if c.poller, err = newPoller(fd); err != nil {
 		c.file.Close()
 		return nil, fmt.Errorf("sockets: the socket cannot be polled: %w", err)
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		c.file.Close()
+		c.Close()
 		return nil, fmt.Errorf("sockets: getsockname: %w", err)
 	}
 	c.local = fromSockaddr(sa)
@@ -73,10 +78,10 @@ func bind(cfg Config) (fd int, family uint16, err error) {
 	if ip.Is4() {
 		family = unix.AF_INET
 	}
-	fd, err = unix.Socket(int(family), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err = unix.Socket(int(family), unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EAFNOSUPPORT) && !ip.IsValid() {
 		family = unix.AF_INET
-		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	}
 	if err != nil {
 		return 0, 0, err
@@ -107,21 +112,30 @@ func as16(ip netip.Addr) [16]byte {
 }
 
 func setOptions(fd int, family uint16, cfg Config) error {
+	told := cfg.Addr.Addr().IsValid() && !cfg.Addr.Addr().IsUnspecified()
 	if family == unix.AF_INET6 {
 		v6only := 0
-		if ip := cfg.Addr.Addr(); ip.IsValid() && !ip.IsUnspecified() {
+		if told {
 			v6only = 1
 		}
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, v6only); err != nil {
 			return err
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
-			return err
+		if !told {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
+				return err
+			}
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1)
-	} else if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
-		return err
+	} else if !told {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
+			return err
+		}
 	}
+	// When a datagram came and how many did not fit: without them Message.At
+	// is when it was read, and Stats.Overflowed stays zero.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	// Also on an IPv6 socket, for its IPv4-mapped traffic. Without it ECN
 	// reads as zero, which is "not capable".
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVTOS, 1)
@@ -156,12 +170,11 @@ func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
 func (c *conn) SetTimeout(at mono.Time)   { c.timeout = at }
 func (c *conn) LocalAddr() netip.AddrPort { return c.local }
 func (c *conn) Stats() Stats              { return c.stats.snapshot() }
-func (c *conn) Close() error              { return c.file.Close() }
+func (c *conn) Wake()                     { c.poller.wake() }
 
-func (c *conn) Wake() {
-	c.woken.Store(true)
-	// Fails only on a closed socket, whose reader wakes by itself.
-	_ = c.file.SetReadDeadline(longAgo)
+func (c *conn) Close() error {
+	err := c.file.Close()
+	return errors.Join(err, c.poller.file.Close())
 }
 
 // Writer makes a transmitter of its own on the same descriptor.
@@ -177,42 +190,42 @@ func (c *conn) ReadBatch(ms []Message) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
 	}
-	n, err := c.rx.read(ms)
-	if n > 0 || err != nil {
-		return n, err
+	if !c.drained {
+		if n, err := c.read(ms); n > 0 || err != nil {
+			return n, err
+		}
 	}
-	return c.park(ms)
+	var left time.Duration // until the timeout, 0: none
+	if c.timeout != 0 {
+		if left = c.timeout.Sub(mono.Now()); left <= 0 {
+			c.poller.woken.Store(false)
+			return c.read(ms)
+		}
+	}
+	if d := c.pace.sleep(left); d > 0 {
+		c.stats.sleeps.Add(1)
+		c.sys.sleep(d)
+		if n, err := c.read(ms); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	ready, parked, err := c.poller.wait(c.timeout)
+	if parked {
+		c.stats.wakeups.Add(1)
+		c.pace.park()
+	}
+	if !ready || err != nil {
+		return 0, err
+	}
+	return c.read(ms)
 }
 
-// park waits for a datagram in the poller, after a read that found nothing.
-func (c *conn) park(ms []Message) (int, error) {
-	var deadline time.Time
-	if c.timeout != 0 {
-		if c.timeout <= mono.Now() {
-			c.woken.Store(false)
-			return 0, nil
-		}
-		deadline = c.timeout.Wall()
+// read takes what is there, without waiting.
+func (c *conn) read(ms []Message) (int, error) {
+	n, err := c.rx.read(ms)
+	c.drained = n < min(len(ms), readBatch)
+	if n > 0 {
+		c.pace.arrive(c.rx.now, n)
 	}
-	if err := c.file.SetReadDeadline(deadline); err != nil {
-		return 0, net.ErrClosed
-	}
-	// After the deadline is set: a Wake that came earlier is seen here, one
-	// that comes later moves the deadline again.
-	if c.woken.Swap(false) {
-		return 0, nil
-	}
-	c.stats.wakeups.Add(1)
-	c.rx.ms, c.rx.n, c.rx.err = ms, 0, nil
-	err := c.raw.Read(c.rx.poll)
-	c.rx.ms = nil
-	switch {
-	case err == nil:
-		return c.rx.n, c.rx.err
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.woken.Store(false)
-		return 0, nil
-	default:
-		return 0, net.ErrClosed
-	}
+	return n, err
 }

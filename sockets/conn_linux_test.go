@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,13 @@ type faults struct {
 	systemCalls
 	send func(hs []mmsghdr) (n int, e unix.Errno, handled bool)
 	recv func() (unix.Errno, bool)
+	rest func(time.Duration)
+}
+
+func (f *faults) sleep(d time.Duration) {
+	if f.rest != nil {
+		f.rest(d)
+	}
 }
 
 func (f *faults) sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
@@ -242,9 +250,178 @@ func FuzzControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append(make([]byte, 0, len(b)+8), b...)
 		var m Message
-		parseControl(b, &m)
+		c := control{m: &m}
+		c.parse(b)
 		if m.ECN > 3 {
 			t.Fatal(m.ECN)
 		}
 	})
+}
+
+// What waited in the socket has the time of its arrival, not of the read.
+func TestArrivalIsWhenTheKernelSawIt(t *testing.T) {
+	a, b := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")}), mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	var between [4]mono.Time
+	for i := range between {
+		if _, err := a.WriteBatch([]Message{{Buf: []byte{byte(i)}, Addr: b.LocalAddr()}}); err != nil {
+			t.Fatal(err)
+		}
+		for between[i] = mono.Now(); mono.Now() == between[i]; {
+		}
+	}
+	for i, m := range receive(t, b, len(between)) {
+		// The two clocks are read one after the other.
+		const slack = mono.Time(200_000)
+		if m.At > between[i]+slack || i > 0 && m.At+slack < between[i-1] {
+			t.Errorf("datagram %d came at %d, sent before %d", i, m.At, between[i])
+		}
+	}
+}
+
+func TestClass53_WhatTheKernelDroppedIsCounted(t *testing.T) {
+	a := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	b := mustListen(t, Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ReadBuffer: 4096})
+	const n = 1000
+	for range n {
+		if _, err := a.WriteBatch([]Message{{Buf: make([]byte, 1000), Addr: b.LocalAddr()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := cells(readBatch, 2048)
+	b.SetTimeout(mono.Now())
+	got := 0
+	for k := 1; k > 0; {
+		var err error
+		if k, err = b.ReadBatch(in); err != nil {
+			t.Fatal(err)
+		}
+		got += k
+	}
+	// The count comes with a datagram, and so with the next one.
+	if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: b.LocalAddr()}}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, b, 1)
+	if s := b.Stats(); got == n || s.Overflowed != uint64(n-got) {
+		t.Errorf("%d of %d arrived, %d are said to have been dropped", got, n, s.Overflowed)
+	}
+}
+
+// A socket that finds datagrams often sleeps instead of waiting for each, for
+// no longer than it was told, and waits again when they are few.
+func TestBusySocketSleepsAndAnIdleOneParks(t *testing.T) {
+	f := &faults{}
+	var slept []time.Duration
+	c, err := open(Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ReadBuffer: DefaultBuffer, WriteBuffer: DefaultBuffer, MaxWakeupDelay: time.Millisecond}, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	a := mustOpen(t, &faults{})
+	send := func() {
+		if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: c.LocalAddr()}}); err != nil {
+			t.Error(err)
+		}
+	}
+	f.rest = func(d time.Duration) {
+		slept = append(slept, d)
+		send()
+	}
+	in := cells(4, 100)
+	c.pace.busy, c.pace.from = true, mono.Now().Add(time.Hour) // no window ends
+	c.drained = true
+	if n, err := c.ReadBatch(in); n != 1 || err != nil || len(slept) != 1 || slept[0] != time.Millisecond {
+		t.Fatalf("%d, %v, slept %v", n, err, slept)
+	}
+	c.SetTimeout(mono.Now().Add(300 * time.Microsecond))
+	if n, err := c.ReadBatch(in); n > 1 || err != nil || len(slept) != 2 || slept[1] > 300*time.Microsecond {
+		t.Fatalf("%d, %v, slept %v", n, err, slept)
+	}
+	c.pace.busy = false
+	c.SetTimeout(mono.Now().Add(patience))
+	send()
+	if n, err := c.ReadBatch(in); n == 0 || err != nil || len(slept) != 2 {
+		t.Fatalf("%d, %v, slept %v", n, err, slept)
+	}
+	if s := c.Stats(); s.Sleeps != 2 {
+		t.Errorf("%d sleeps", s.Sleeps)
+	}
+}
+
+func TestPaceFollowsTheRate(t *testing.T) {
+	const delay = 1_000_000
+	run := func(p *pace, from mono.Time, gap mono.Time, reads, datagrams int) mono.Time {
+		for range reads {
+			from += gap
+			if p.sleep(0) == 0 {
+				p.park()
+			}
+			p.arrive(from, datagrams)
+		}
+		return from
+	}
+	p := &pace{delay: delay}
+	at := run(p, 1, 5*delay, 100, 4)
+	if p.busy {
+		t.Fatal("four datagrams each five delays are not often")
+	}
+	at = run(p, at, delay/4, 100, 1)
+	if !p.busy {
+		t.Fatal("four reads a delay are often")
+	}
+	at = run(p, at, delay, 100, 4)
+	if !p.busy {
+		t.Fatal("sleeping, it finds four at once, and stops to sleep")
+	}
+	at = run(p, at, delay, 100, 1)
+	if p.busy {
+		t.Fatal("one datagram a sleep is not worth it")
+	}
+	at = run(p, at, delay/4, 100, 1)
+	if run(p, at, 1000*delay, 1, 50); p.busy {
+		t.Fatal("it goes on sleeping after a silence")
+	}
+	if p := (&pace{delay: -1}); run(p, 1, delay/100, 10000, 9) == 0 || p.busy || p.sleep(5) != 0 {
+		t.Fatal("it sleeps though told never to")
+	}
+}
+
+// A wake of which the reader took note before the deadline moved ends one wait
+// too many, and not the next ones.
+func TestLateDeadlineOfAWakeEndsOneWaitOnly(t *testing.T) {
+	c := mustOpen(t, &faults{})
+	a := mustOpen(t, &faults{})
+	if err := c.poller.file.SetReadDeadline(longAgo); err != nil {
+		t.Fatal(err)
+	}
+	in := cells(4, 100)
+	if n, err := c.ReadBatch(in); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, err := a.WriteBatch([]Message{{Buf: []byte("x"), Addr: c.LocalAddr()}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.ReadBatch(in); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+}
+
+// Datagrams that come while nobody waits do not wake anybody, and none of them
+// is forgotten.
+func TestNothingIsMissedBetweenTwoWaits(t *testing.T) {
+	c, a := mustOpen(t, &faults{}), mustOpen(t, &faults{})
+	in := cells(1, 100)
+	c.SetTimeout(mono.Now().Add(patience))
+	for i := range 200 {
+		for k := range i%3 + 1 {
+			if _, err := a.WriteBatch([]Message{{Buf: []byte{byte(i), byte(k)}, Addr: c.LocalAddr()}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for k := range i%3 + 1 {
+			if n, err := c.ReadBatch(in); n != 1 || err != nil || in[0].Buf[0] != byte(i) || in[0].Buf[1] != byte(k) {
+				t.Fatalf("round %d, datagram %d: %d, %v, %v", i, k, n, err, in[0].Buf)
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package sockets
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,14 +15,17 @@ type mmsghdr struct {
 	len uint32
 }
 
-// kernel is the pair of system calls that move datagrams; tests inject faults
-// between a conn and the real ones.
+// kernel is the system calls that move datagrams, and the way to sleep; tests
+// inject faults between a conn and the real ones.
 type kernel interface {
+	sleep(d time.Duration)
 	recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno)
 	sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno)
 }
 
 type systemCalls struct{}
+
+func (systemCalls) sleep(d time.Duration) { time.Sleep(d) }
 
 func (systemCalls) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
 	n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)

@@ -1,6 +1,13 @@
 package sockets
 
+import "time"
+
 const (
+	// DefaultWakeupDelay is what a busy socket lets datagrams wait for at most,
+	// so that they come in groups: a tenth of what a jitter buffer takes for
+	// granted.
+	DefaultWakeupDelay = time.Millisecond
+
 	// DefaultBuffer is the size asked for the kernel's socket buffers: 7 MB is
 	// some 20 ms of 10 Gb/s in 1200-byte datagrams, counted at the kernel's
 	// true size of 2304 bytes each. What arrives beyond it is dropped by the

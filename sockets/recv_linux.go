@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,9 @@ import (
 )
 
 // rxControl holds one datagram's ancillary data: packet info (40 bytes for
-// IPv6), and the TOS or traffic class byte twice on a dual-stack socket.
-const rxControl = 128
+// IPv6), the TOS or traffic class byte, twice on a dual-stack socket (48), the
+// time of arrival (32) and the count of overflows (24).
+const rxControl = 192
 
 // receiver is the reading half: headers, addresses and ancillary buffers laid
 // out once and pointed at the caller's buffers before each call.
@@ -24,11 +26,11 @@ type receiver struct {
 	names [readBatch]unix.RawSockaddrInet6
 	ctl   [readBatch][rxControl]byte
 
-	try  func(fd uintptr)      // read once, for RawConn.Control
-	poll func(fd uintptr) bool // read, and wait where nothing is there, for RawConn.Read
+	recv func(fd uintptr) // for RawConn.Control
 	ms   []Message
 	n    int
-	err  error
+	now  mono.Time // of the last read that found something
+	wall int64     // the same by the system's clock, in nanoseconds
 }
 
 func (r *receiver) init(c *conn) {
@@ -40,23 +42,21 @@ func (r *receiver) init(c *conn) {
 		h.SetIovlen(1)
 		h.Control = &r.ctl[i][0]
 	}
-	r.try = func(fd uintptr) { r.recv(fd) }
-	r.poll = r.recv
+	r.recv = r.once
 }
 
 // read takes what is there, without waiting.
 func (r *receiver) read(ms []Message) (int, error) {
-	r.ms, r.n, r.err = ms, 0, nil
-	err := r.c.raw.Control(r.try)
+	r.ms, r.n = ms, 0
+	err := r.c.raw.Control(r.recv)
 	r.ms = nil
 	if err != nil {
 		return 0, net.ErrClosed
 	}
-	return r.n, r.err
+	return r.n, nil
 }
 
-// recv reports false when there was nothing to read.
-func (r *receiver) recv(fd uintptr) bool {
+func (r *receiver) once(fd uintptr) {
 	k := min(len(r.ms), readBatch)
 	for i := range k {
 		b := r.ms[i].Buf[:cap(r.ms[i].Buf)]
@@ -71,26 +71,26 @@ func (r *receiver) recv(fd uintptr) bool {
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
-		return false
+		return
 	default:
 		// EINTR, or an ICMP error of an earlier send: the next call goes on.
 		r.c.stats.readErrors.Add(1)
-		return true
+		return
 	}
-	now := mono.Now()
+	now := time.Now()
+	r.now, r.wall = mono.FromWall(now), now.UnixNano()
 	bytes := 0
 	for i := range n {
-		bytes += r.take(i, &r.ms[i], now)
+		bytes += r.take(i, &r.ms[i])
 	}
 	r.n = n
 	r.c.stats.reads.Add(1)
 	r.c.stats.received.Add(uint64(n))
 	r.c.stats.receivedBytes.Add(uint64(bytes))
-	return true
 }
 
 // take fills m from header i and returns the payload's length.
-func (r *receiver) take(i int, m *Message, now mono.Time) int {
+func (r *receiver) take(i int, m *Message) int {
 	h := &r.hs[i]
 	n := int(h.len)
 	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
@@ -99,14 +99,25 @@ func (r *receiver) take(i int, m *Message, now mono.Time) int {
 	}
 	m.Buf = m.Buf[:cap(m.Buf)][:n]
 	m.Addr = decodeName(&r.names[i])
-	m.Seg, m.ECN, m.At = 0, 0, now
+	m.Seg, m.ECN, m.At = 0, 0, r.now
 	m.Local = netip.Addr{}
 	if !r.c.anyAddr {
 		m.Local = r.c.local.Addr()
 	}
-	parseControl(r.ctl[i][:min(int(h.hdr.Controllen), rxControl)], m)
+	c := control{m: m}
+	c.parse(r.ctl[i][:min(int(h.hdr.Controllen), rxControl)])
+	if age := r.wall - c.arrived; c.arrived != 0 && age > 0 && age < maxAge {
+		m.At = r.now.Add(-time.Duration(age))
+	}
+	if c.overflowed != 0 {
+		r.c.stats.overflowed.Store(uint64(c.overflowed))
+	}
 	return n
 }
+
+// maxAge is what a datagram may have waited in the socket, in nanoseconds. An
+// older one came before the system's clock was set.
+const maxAge = int64(time.Second)
 
 func decodeName(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	port := ntohs(sa.Port)
@@ -122,8 +133,16 @@ func ntohs(p uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&p))[:])
 }
 
-// parseControl reads the destination address and the ECN codepoint.
-func parseControl(b []byte, m *Message) {
+// control is what comes with a datagram.
+type control struct {
+	m          *Message
+	arrived    int64  // by the system's clock, in nanoseconds; 0: not told
+	overflowed uint32 // datagrams of this socket dropped so far; 0: none since, or not told
+}
+
+// parse reads destination address, ECN codepoint, time of arrival and count of
+// overflows.
+func (c *control) parse(b []byte) {
 	const align = int(unsafe.Sizeof(uintptr(0)))
 	for len(b) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
@@ -131,17 +150,26 @@ func parseControl(b []byte, m *Message) {
 		if size < unix.SizeofCmsghdr || size > len(b) {
 			return
 		}
-		data := b[unix.CmsgLen(0):size]
-		switch {
-		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-			m.Local = netip.AddrFrom4([4]byte(data[8:12]))
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-			m.Local = netip.AddrFrom16([16]byte(data[:16])).Unmap()
-		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
-			m.ECN = data[0] & 3
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= 4:
-			m.ECN = uint8(binary.NativeEndian.Uint32(data)) & 3
-		}
+		c.one(h.Level, h.Type, b[unix.CmsgLen(0):size])
 		b = b[min((size+align-1)&^(align-1), len(b)):]
+	}
+}
+
+func (c *control) one(level, kind int32, data []byte) {
+	switch {
+	case level == unix.SOL_SOCKET && kind == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
+		var at unix.Timespec
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&at)), unsafe.Sizeof(at)), data)
+		c.arrived = at.Nano()
+	case level == unix.SOL_SOCKET && kind == unix.SO_RXQ_OVFL && len(data) >= 4:
+		c.overflowed = binary.NativeEndian.Uint32(data)
+	case level == unix.IPPROTO_IP && kind == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+		c.m.Local = netip.AddrFrom4([4]byte(data[8:12]))
+	case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+		c.m.Local = netip.AddrFrom16([16]byte(data[:16])).Unmap()
+	case level == unix.IPPROTO_IP && kind == unix.IP_TOS && len(data) >= 1:
+		c.m.ECN = data[0] & 3
+	case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_TCLASS && len(data) >= 4:
+		c.m.ECN = uint8(binary.NativeEndian.Uint32(data)) & 3
 	}
 }

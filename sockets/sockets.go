@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluicertc/sluice/internal/mono"
 )
@@ -29,7 +30,8 @@ type Message struct {
 	Seg uint16
 	// ECN is the codepoint of RFC 3168, 0 to 3.
 	ECN uint8
-	// At is when the batch that held a received datagram was read.
+	// At is when a received datagram came: where the system does not tell, when
+	// the batch that held it was read.
 	At mono.Time
 }
 
@@ -78,13 +80,15 @@ type Stats struct {
 	GSORuns                 uint64 // runs sent as one segmented message
 	GSOFallbacks            uint64 // segmented messages refused by the kernel, then sent plainly
 	Wakeups                 uint64 // times ReadBatch found nothing and parked
+	Sleeps                  uint64 // times it slept instead, for MaxWakeupDelay at most
+	Overflowed              uint64 // datagrams the kernel dropped because the read buffer was full, as far as it told
 }
 
 // counters is Stats in the making: each field has one or two writers.
 type counters struct {
 	received, receivedBytes, sent, sentBytes, reads, writes atomic.Uint64
 	truncated, readErrors, sendErrors, wouldBlock           atomic.Uint64
-	gsoRuns, gsoFallbacks, wakeups                          atomic.Uint64
+	gsoRuns, gsoFallbacks, wakeups, sleeps, overflowed      atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -95,7 +99,7 @@ func (c *counters) snapshot() Stats {
 		Truncated: c.truncated.Load(), ReadErrors: c.readErrors.Load(),
 		SendErrors: c.sendErrors.Load(), WouldBlock: c.wouldBlock.Load(),
 		GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
-		Wakeups: c.wakeups.Load(),
+		Wakeups: c.wakeups.Load(), Sleeps: c.sleeps.Load(), Overflowed: c.overflowed.Load(),
 	}
 }
 
@@ -113,6 +117,11 @@ type Config struct {
 	// DefaultBuffer. They are forced where the process has the privilege, and
 	// as large as the system's limit otherwise.
 	ReadBuffer, WriteBuffer int
+	// MaxWakeupDelay bounds for how long datagrams may be left to gather while
+	// they come often: ReadBatch then sleeps instead of being woken by each.
+	// While they come seldom it does not. 0 means DefaultWakeupDelay, a negative
+	// value never to sleep. Linux only.
+	MaxWakeupDelay time.Duration
 	// NoGSO sends every run as single datagrams.
 	NoGSO bool
 	// Portable selects the net.UDPConn twin on every system.
@@ -126,6 +135,9 @@ func Listen(cfg Config) (Conn, error) {
 	}
 	if cfg.WriteBuffer == 0 {
 		cfg.WriteBuffer = DefaultBuffer
+	}
+	if cfg.MaxWakeupDelay == 0 {
+		cfg.MaxWakeupDelay = DefaultWakeupDelay
 	}
 	if cfg.Portable {
 		return listenPortable(cfg)

@@ -1,0 +1,116 @@
+package sockets
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// poller waits until a socket is readable. Were the socket in Go's poller, each
+// datagram that comes or leaves while nobody waits would wake a thread for
+// nothing: Go asks for every edge of both directions. So it is in an epoll
+// instance of its own, which tells of readability alone and once each time it
+// is asked to, and that instance is in Go's poller.
+type poller struct {
+	file *os.File
+	raw  syscall.RawConn
+	sock int
+
+	woken atomic.Bool // by wake, and not yet told to wait
+	moved atomic.Bool // the deadline is not what wait has set
+
+	// Of the goroutine that waits.
+	deadline mono.Time
+	asked    bool
+	err      error
+	look     func(fd uintptr) bool
+	events   [1]unix.EpollEvent
+}
+
+// interest is readability, once.
+const interest = unix.EPOLLIN | unix.EPOLLONESHOT
+
+func newPoller(sock int) (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	// A file that does not block is one that Go puts into its poller.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), sock: sock}
+	p.look = p.ready
+	if err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, sock, &unix.EpollEvent{Events: unix.EPOLLONESHOT}); err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err == nil {
+		err = p.file.SetReadDeadline(time.Time{}) // fails where it is not in the poller
+	}
+	if err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// wake ends the wait, or the next one. Any goroutine.
+func (p *poller) wake() {
+	p.woken.Store(true)
+	p.moved.Store(true)
+	// Fails only when closed, and then the wait ends by itself.
+	_ = p.file.SetReadDeadline(longAgo)
+}
+
+// wait waits until the socket is readable, or the instant has come, zero for
+// none, or wake is called: ready is whether it was the first, and parked
+// whether it waited at all. The error is net.ErrClosed.
+func (p *poller) wait(until mono.Time) (ready, parked bool, err error) {
+	if p.moved.Swap(false) || until != p.deadline {
+		var at time.Time
+		if until != 0 {
+			at = until.Wall()
+		}
+		if err := p.file.SetReadDeadline(at); err != nil {
+			return false, false, net.ErrClosed
+		}
+		p.deadline = until
+	}
+	// After the deadline is set: a wake that came earlier is seen here, one
+	// that comes later moves the deadline again.
+	if p.woken.Swap(false) {
+		return false, false, nil
+	}
+	p.asked, p.err = false, nil
+	err = p.raw.Read(p.look)
+	switch {
+	case err == nil && p.err == nil:
+		return true, true, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// A wake may have moved the deadline, and have been taken note of
+		// before it did.
+		p.moved.Store(true)
+		p.woken.Store(false)
+		return false, true, nil
+	}
+	return false, true, net.ErrClosed
+}
+
+// ready asks to be told, the first time; when told, it takes the event.
+func (p *poller) ready(fd uintptr) bool {
+	if !p.asked {
+		p.asked = true
+		p.err = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, p.sock, &unix.EpollEvent{Events: interest})
+		return p.err != nil
+	}
+	n, err := unix.EpollWait(int(fd), p.events[:], 0)
+	return n > 0 || err != nil && err != unix.EINTR
+}
