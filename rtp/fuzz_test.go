@@ -2,6 +2,7 @@ package rtp
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 )
 
@@ -22,10 +23,17 @@ func FuzzParse(f *testing.F) {
 		orig := bytes.Clone(b)
 		v, ok := Parse(b)
 		if !ok {
+			if !reflect.DeepEqual(v, View{}) {
+				t.Fatalf("refused, but %+v", v)
+			}
 			if _, ok := UnwrapRTX(b, 1, 2); ok || !bytes.Equal(b, orig) {
 				t.Fatal("what does not parse is unwrapped or written")
 			}
 			return
+		}
+		again := View{Timestamp: 1, Seq: 2, Marker: true, HasExtension: true, ExtensionProfile: 3, CSRCCount: 4, padding: 5, header: 6}
+		if !again.Parse(b) || !reflect.DeepEqual(again, v) {
+			t.Fatalf("in place: %+v, want %+v", again, v)
 		}
 		if v.Header()+len(v.Payload())+v.Padding() != len(b) {
 			t.Fatal("the parts are not the whole")

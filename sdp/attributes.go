@@ -7,8 +7,6 @@ func (p *Parser) mediaAttribute(m *Media, key, v string) error {
 	switch key {
 	case "mid":
 		m.MID = v
-	case string(SendRecv), string(SendOnly), string(RecvOnly), string(Inactive):
-		m.Direction = Direction(key)
 	case "ice-ufrag":
 		m.ICEUfrag = v
 	case "ice-pwd":
@@ -29,39 +27,6 @@ func (p *Parser) mediaAttribute(m *Media, key, v string) error {
 		m.TLSID = v
 	case "bundle-only":
 		m.BundleOnly = true
-	case "rtcp-mux":
-		m.RTCPMux = true
-	case "rtcp-mux-only":
-		m.RTCPMuxOnly = true
-	case "rtcp-rsize":
-		m.RTCPRsize = true
-	case "extmap-allow-mixed":
-		m.ExtmapAllowMixed = true
-	case "rtcp":
-		// Without rtcp-mux the port of RTCP; nobody uses it here.
-	case "rtpmap":
-		return p.rtpmap(m, v)
-	case "fmtp":
-		p.codecAttribute(m, v, (*Parser).fmtp)
-	case "rtcp-fb":
-		p.codecAttribute(m, v, (*Parser).addFeedback)
-	case "extmap":
-		return p.extmap(m, v)
-	case "rid":
-		id, rest, _ := strings.Cut(v, " ")
-		direction, params, _ := strings.Cut(rest, " ")
-		if direction == "send" || direction == "recv" {
-			m.RIDs = p.rids.add(m.RIDs, RID{id, direction, params})
-		}
-	case "simulcast":
-		m.Simulcast = p.simulcast(v)
-	case "msid":
-		stream, track, _ := strings.Cut(v, " ")
-		m.MSIDs = p.msids.add(m.MSIDs, MSID{stream, track})
-	case "ssrc":
-		p.ssrc(m, v)
-	case "ssrc-group":
-		p.ssrcGroup(m, v)
 	case "sctp-port":
 		n, ok := number(v, 1<<16-1)
 		if !ok {
@@ -80,6 +45,50 @@ func (p *Parser) mediaAttribute(m *Media, key, v string) error {
 			return p.fail("max-message-size %q is not a number", v)
 		}
 		m.MaxMessageSize, m.HasMaxMessageSize = n, true
+	default:
+		return p.rtpAttribute(m, key, v)
+	}
+	return nil
+}
+
+// rtpAttribute reads what only media over RTP has, and what is not known.
+func (p *Parser) rtpAttribute(m *Media, key, v string) error {
+	switch key {
+	case "rtpmap":
+		return p.rtpmap(m, v)
+	case "fmtp":
+		p.codecAttribute(m, v, (*Parser).fmtp)
+	case "rtcp-fb":
+		p.codecAttribute(m, v, (*Parser).addFeedback)
+	case "extmap":
+		return p.extmap(m, v)
+	case "ssrc":
+		p.ssrc(m, v)
+	case "ssrc-group":
+		p.ssrcGroup(m, v)
+	case "msid":
+		stream, track, _ := strings.Cut(v, " ")
+		m.MSIDs = p.msids.add(m.MSIDs, MSID{stream, track})
+	case "rid":
+		id, rest, _ := strings.Cut(v, " ")
+		direction, params, _ := strings.Cut(rest, " ")
+		if direction == "send" || direction == "recv" {
+			m.RIDs = p.rids.add(m.RIDs, RID{id, direction, params})
+		}
+	case "simulcast":
+		m.Simulcast = p.simulcast(v)
+	case string(SendRecv), string(SendOnly), string(RecvOnly), string(Inactive):
+		m.Direction = Direction(key)
+	case "rtcp-mux":
+		m.RTCPMux = true
+	case "rtcp-mux-only":
+		m.RTCPMuxOnly = true
+	case "rtcp-rsize":
+		m.RTCPRsize = true
+	case "extmap-allow-mixed":
+		m.ExtmapAllowMixed = true
+	case "rtcp":
+		// Without rtcp-mux the port of RTCP; nobody uses it here.
 	default:
 		m.Other = p.others.add(m.Other, Attribute{key, v})
 	}

@@ -203,8 +203,9 @@ func (p *Parser) section(v string) error {
 	if !ok {
 		return p.fail("port %q of m= is not a number up to 65535", portText)
 	}
-	p.s.Media = append(p.s.Media, Media{Kind: kind, Port: uint16(n), Proto: proto, Formats: formats})
+	p.s.Media = append(p.s.Media, Media{})
 	m := &p.s.Media[len(p.s.Media)-1]
+	m.Kind, m.Port, m.Proto, m.Formats = kind, uint16(n), proto, formats
 	if m.isRTP() {
 		if len(formats) > MaxCodecs {
 			return fmt.Errorf("%w: line %d has more than %d payload types", ErrTooLarge, p.line, MaxCodecs)
@@ -299,7 +300,7 @@ func (p *Parser) sessionAttribute(key, v string) {
 func (s *Session) inherit() {
 	for i := range s.Media {
 		m := &s.Media[i]
-		if m.ICEUfrag == "" {
+		if m.ICEUfrag == "" && m.ICEPwd == "" {
 			m.ICEUfrag, m.ICEPwd = s.ICEUfrag, s.ICEPwd
 		}
 		if m.Fingerprints == nil {

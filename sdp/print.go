@@ -1,6 +1,9 @@
 package sdp
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // String prints the description.
 func (s *Session) String() string { return string(s.Append(nil)) }
@@ -59,18 +62,20 @@ func appendValues(b []byte, key string, vs []string) []byte {
 // appendUint is strconv.AppendUint to base 10, for the short numbers of which a
 // description has a hundred.
 func appendUint(b []byte, n uint64) []byte {
+	low, tens := uint32(n), uint32(n)/10
 	switch {
 	case n < 10:
-		return append(b, digit(n))
+		return append(b, byte('0'+low))
 	case n < 100:
-		return append(b, digit(n/10), digit(n))
+		return append(b, byte('0'+tens), byte('0'+low-10*tens))
 	case n >= 1000:
 		b = appendUint(b, n/1000)
+		low = uint32(n % 1000)
+		tens = low / 10
 	}
-	return append(b, digit(n/100), digit(n/10), digit(n))
+	hundreds := tens / 10
+	return append(b, byte('0'+hundreds), byte('0'+tens-10*hundreds), byte('0'+low-10*tens))
 }
-
-func digit(n uint64) byte { return byte('0' + n%10) }
 
 func appendNumber(b []byte, key string, n uint64) []byte {
 	return appendCRLF(appendUint(append(b, key...), n))
@@ -206,43 +211,61 @@ func (m *Media) appendRTP(b []byte) []byte {
 }
 
 func (s *SSRC) append(b []byte) []byte {
-	var room [32]byte
-	head := appendUint(append(room[:0], "a=ssrc:"...), uint64(s.ID))
 	if s.CNAME != "" || s.MSID == "" {
-		b = append(append(b, head...), " cname:"...)
+		b = append(appendUint(append(b, "a=ssrc:"...), uint64(s.ID)), " cname:"...)
 		b = appendCRLF(append(b, s.CNAME...))
 	}
 	if s.MSID != "" {
-		b = append(append(b, head...), " msid:"...)
+		b = append(appendUint(append(b, "a=ssrc:"...), uint64(s.ID)), " msid:"...)
 		b = appendCRLF(append(b, s.MSID...))
 	}
 	return b
 }
 
 func (c *Codec) append(b []byte) []byte {
-	// The line of feedback up to the payload type and a space is the longest
-	// and the most frequent.
-	var room [32]byte
-	head := appendUint(append(room[:0], "a=rtcp-fb:"...), uint64(c.PayloadType))
-	head = append(head, ' ')
-	pt := head[len("a=rtcp-fb:"):]
+	pt := c.packPayloadType()
 	if c.Name != "" {
-		b = append(append(b, "a=rtpmap:"...), pt...)
-		b = append(append(b, c.Name...), '/')
-		b = appendUint(b, uint64(c.ClockRate))
+		b = append(pt.append(append(b, "a=rtpmap:"...)), c.Name...)
+		b = appendUint(append(b, '/'), uint64(c.ClockRate))
 		if c.Channels > 0 {
 			b = appendUint(append(b, '/'), uint64(c.Channels))
 		}
 		b = appendCRLF(b)
 	}
 	for _, f := range c.Feedback {
-		b = appendCRLF(append(append(b, head...), f...))
+		b = appendCRLF(append(pt.append(append(b, "a=rtcp-fb:"...)), f...))
 	}
 	if c.Fmtp != "" {
-		b = append(append(b, "a=fmtp:"...), pt...)
-		b = appendCRLF(append(b, c.Fmtp...))
+		b = appendCRLF(append(pt.append(append(b, "a=fmtp:"...)), c.Fmtp...))
 	}
 	return b
+}
+
+// packed is a short word in a register, the first byte lowest: each line about
+// a codec repeats its payload type.
+type packed struct {
+	text uint32
+	n    int
+}
+
+// packPayloadType gives the digits of the payload type and a space.
+func (c *Codec) packPayloadType() packed {
+	low := uint32(c.PayloadType)
+	tens := low / 10
+	hundreds := tens / 10
+	p := packed{('0' + low - 10*tens) | ' '<<8, 2}
+	if tens > 0 {
+		p = packed{p.text<<8 | ('0' + tens - 10*hundreds), 3}
+	}
+	if hundreds > 0 {
+		p = packed{p.text<<8 | ('0' + hundreds), 4}
+	}
+	return p
+}
+
+func (p packed) append(b []byte) []byte {
+	n := len(b) + p.n
+	return binary.LittleEndian.AppendUint32(b, p.text)[:n]
 }
 
 // String prints the value of the attribute.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -286,6 +287,23 @@ func TestCodecsMatchByWhatChangesTheBitstream(t *testing.T) {
 	}
 }
 
+func TestNumbersPrint(t *testing.T) {
+	for _, n := range []uint64{0, 9, 10, 99, 100, 101, 999, 1000, 1001, 8000, 90000, 1000000, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
+		if got, want := string(appendUint(nil, n)), strconv.FormatUint(n, 10); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestPayloadTypesPrint(t *testing.T) {
+	for pt := range 256 {
+		c := Codec{PayloadType: uint8(pt), Fmtp: "x"}
+		if got, want := string(c.append(nil)), "a=fmtp:"+strconv.Itoa(pt)+" x\r\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestDirections(t *testing.T) {
 	for _, d := range []Direction{SendRecv, SendOnly, RecvOnly, Inactive} {
 		if MakeDirection(d.Sends(), d.Receives()) != d || d.Reverse().Reverse() != d || d.Reverse().Sends() != d.Receives() {
@@ -298,6 +316,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range captures(f) {
 		f.Add(text)
 	}
+	f.Add("v=0\na=ice-pwd:alone\nm=audio 9 UDP/TLS/RTP/SAVPF 0\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Parse(text)
 		if err != nil {

@@ -69,6 +69,10 @@ func FuzzParse(f *testing.F) {
 	f.Add(unhex(f, "10 00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, ok := Parse(b)
+		again := Descriptor{LongID: true, LayerSync: true, TID: 3, KeyIndex: 9, Len: 5}
+		if again.Parse(b) != ok || ok && again != d {
+			t.Fatalf("in place: %+v, want %+v", again, d)
+		}
 		if ok && (d.Len < 1 || d.Len > 6 || d.Len > len(b)) {
 			t.Fatalf("%+v of %d bytes", d, len(b))
 		}
