@@ -11,7 +11,8 @@ import "github.com/sluicertc/sluice/crypto"
 // A Batch is scratch space of a shard and has one owner. The packets are
 // borrowed until Reset.
 type Batch struct {
-	items   []item
+	results []result
+	items   []item // of Add
 	gcm     []crypto.GCMJob
 	cm      []crypto.CMJob
 	pending [pendingSlots]pending
@@ -19,7 +20,13 @@ type Batch struct {
 	strange bool // a source without a stream was seen
 }
 
-// item is one packet and what became of it.
+// result is what became of a packet.
+type result struct {
+	n   int
+	err error
+}
+
+// item is one whole packet.
 type item struct {
 	ctx    *Context
 	dst    []byte
@@ -29,17 +36,22 @@ type item struct {
 	ssrc   uint32
 	job    int32 // in gcm or cm, while a round is in work
 	header int
-	split  bool // of AddSplit, whose job is set up already
+	at     int  // in results
 	done   bool // was a round of its own
-	n      int
-	err    error
 }
 
 // Add adds a whole packet. dst is pkt or does not overlap it, nor another
 // packet of the batch, and has room as for Context.Protect or Unprotect.
 func (b *Batch) Add(c *Context, dst, pkt []byte) {
-	it := b.next()
-	it.ctx, it.dst, it.pkt = c, dst, pkt
+	n := len(b.items)
+	if n < cap(b.items) {
+		b.items = b.items[:n+1] // empty: Reset has cleared it
+	} else {
+		b.items = append(b.items, item{})
+	}
+	it := &b.items[n]
+	it.ctx, it.dst, it.pkt, it.at = c, dst, pkt, len(b.results)
+	b.settle(0, nil)
 }
 
 // AddSplit adds a packet to protect whose parts are apart: dst[:header] holds
@@ -48,59 +60,45 @@ func (b *Batch) Add(c *Context, dst, pkt []byte) {
 // dst. The result is header, ciphertext and tag in dst. The packet takes its
 // index now, and needs its context until Protect.
 func (b *Batch) AddSplit(c *Context, dst []byte, header int, payload []byte) {
-	it := b.next()
-	it.split = true
-	if c.closed {
-		it.err = ErrClosed
-		return
+	switch {
+	case c.closed:
+		b.settle(0, ErrClosed)
+	case uint(header) > uint(len(dst)):
+		b.settle(0, ErrShort)
+	case c.reshape:
+		b.settle(c.protectJoined(dst, header, payload))
+	default:
+		n, err := headerLen(dst[:header])
+		if err == nil && n != header {
+			err = ErrFormat
+		}
+		if err == nil {
+			n, err = b.seal(c, dst, dst[:header], payload)
+		}
+		if err != nil {
+			n = 0
+		}
+		b.settle(n, err)
 	}
-	if uint(header) > uint(len(dst)) {
-		it.err = ErrShort
-		return
-	}
-	if c.reshape {
-		it.n, it.err = c.protectJoined(dst, header, payload)
-		return
-	}
-	n, err := headerLen(dst[:header])
-	if err == nil && n != header {
-		err = ErrFormat
-	}
-	if err == nil {
-		n, err = b.seal(c, dst, dst[:header], payload)
-	}
-	if err != nil {
-		it.err = err
-		return
-	}
-	it.n = n
 }
 
-// next adds an empty item: Reset has cleared those beyond the length.
-func (b *Batch) next() *item {
-	n := len(b.items)
-	if n < cap(b.items) {
-		b.items = b.items[:n+1]
-	} else {
-		b.items = append(b.items, item{})
-	}
-	return &b.items[n]
-}
+// settle adds a result.
+func (b *Batch) settle(n int, err error) { b.results = append(b.results, result{n, err}) }
 
 // Len returns the number of packets added since Reset.
-func (b *Batch) Len() int { return len(b.items) }
+func (b *Batch) Len() int { return len(b.results) }
 
 // Result returns what Protect or Unprotect gave for packet i, in the order of
 // adding: the length of the packet in its dst, or the error.
 func (b *Batch) Result(i int) (n int, err error) {
-	it := &b.items[i]
-	return it.n, it.err
+	r := &b.results[i]
+	return r.n, r.err
 }
 
 // Reset empties the batch and drops its references to contexts and packets.
 func (b *Batch) Reset() {
 	clear(b.items)
-	b.items = b.items[:0]
+	b.items, b.results = b.items[:0], b.results[:0]
 	b.drop()
 }
 
@@ -115,12 +113,12 @@ func (b *Batch) drop() {
 // that is not as long as AddSplit was told gives ErrFormat.
 func (b *Batch) Protect() {
 	for i := range b.items {
-		switch it := &b.items[i]; {
-		case it.split:
-		case it.ctx.reshape:
-			it.n, it.err = it.ctx.Protect(it.dst, it.pkt)
-		default:
-			it.n, it.err = b.sealWhole(it.ctx, it.dst, it.pkt)
+		it := &b.items[i]
+		r := &b.results[it.at]
+		if it.ctx.reshape {
+			r.n, r.err = it.ctx.Protect(it.dst, it.pkt)
+		} else {
+			r.n, r.err = b.sealWhole(it.ctx, it.dst, it.pkt)
 		}
 	}
 	crypto.SealBatch(b.gcm)

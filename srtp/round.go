@@ -28,6 +28,11 @@ type pending struct {
 // Unprotect unprotects all packets: see Context.Unprotect for the errors. A
 // packet of AddSplit gets ErrFormat.
 func (b *Batch) Unprotect() {
+	if len(b.items) < len(b.results) {
+		for i := range b.results {
+			b.results[i] = result{0, ErrFormat}
+		}
+	}
 	for from := 0; from < len(b.items); {
 		b.drop()
 		to := b.gather(from)
@@ -48,17 +53,19 @@ func (b *Batch) gather(from int) int {
 	b.round++
 	for i := from; i < len(b.items); i++ {
 		it := &b.items[i]
-		if it.pkt != nil && it.ctx.reshape && !it.ctx.closed {
+		r := &b.results[it.at]
+		if it.ctx.reshape && !it.ctx.closed {
 			if i > from {
 				return i
 			}
-			it.n, it.err = it.ctx.unprotectReshaped(it.dst, it.pkt)
+			r.n, r.err = it.ctx.unprotectReshaped(it.dst, it.pkt)
 			it.done = true
 			return i + 1
 		}
 		header, err := it.check()
 		if err != nil {
-			it.n, it.err = 0, err
+			*r = result{0, err}
+			it.done = true
 			continue
 		}
 		seq := seqOf(it.pkt)
@@ -72,8 +79,9 @@ func (b *Batch) gather(from int) int {
 		if i > from && (top == nil || estimate(*top, seq) != estimate(ahead, seq)) {
 			return i
 		}
-		it.index, it.err = guess(it.stream, seq)
-		if it.err != nil {
+		if it.index, err = guess(it.stream, seq); err != nil {
+			*r = result{0, err}
+			it.done = true
 			continue
 		}
 		*top = max(*top, it.index+1)
@@ -84,9 +92,6 @@ func (b *Batch) gather(from int) int {
 
 // check returns the header's length of a packet that can be unprotected.
 func (it *item) check() (int, error) {
-	if it.split {
-		return 0, ErrFormat
-	}
 	if it.ctx.closed {
 		return 0, ErrClosed
 	}
@@ -128,9 +133,10 @@ func (b *Batch) open(it *item) {
 func (b *Batch) commit(items []item) {
 	for i := range items {
 		it := &items[i]
-		if it.err != nil || it.done {
+		if it.done {
 			continue
 		}
+		r := &b.results[it.at]
 		c, ok := it.ctx, false
 		if c.profile.aead() {
 			ok = b.gcm[it.job].OK
@@ -143,12 +149,12 @@ func (b *Batch) commit(items []item) {
 		}
 		switch {
 		case s != nil && !s.fresh(it.index):
-			it.err = ErrReplay // the round has had it already
+			*r = result{0, ErrReplay} // the round has had it already
 			clear(it.dst[it.header:])
 		case !ok:
-			it.err = ErrAuth
+			*r = result{0, ErrAuth}
 		default:
-			it.n = len(it.dst)
+			*r = result{len(it.dst), nil}
 			c.streams.accept(s, it.ssrc, it.index)
 			continue
 		}

@@ -142,6 +142,13 @@ func (c *Context) nextIndex(header []byte) (uint64, error) {
 		return 0, ErrLimit
 	}
 	ssrc, seq := ssrcOf(header), seqOf(header)
+	if s := c.streams.last; s != nil && s.ssrc == ssrc && uint16(s.ahead) == seq && s.ahead < MaxRTP {
+		// Next in order, which nearly every packet is.
+		index := s.ahead
+		s.window.next()
+		c.sent++
+		return index, nil
+	}
 	s := c.streams.find(ssrc)
 	if s == nil {
 		if c.streams.n >= MaxSent {

@@ -31,3 +31,13 @@ func (w *window) accept(index uint64) {
 	}
 	w.seen[index/64%windowWords] |= 1 << (index % 64)
 }
+
+// next is accept for the index ahead.
+func (w *window) next() {
+	bit := uint64(1) << (w.ahead % 64)
+	if bit == 1 {
+		w.seen[w.ahead/64%windowWords] = 0
+	}
+	w.seen[w.ahead/64%windowWords] |= bit
+	w.ahead++
+}
