@@ -11,11 +11,14 @@ type cmTable struct {
 	//lint:ignore U1000 the kernels write and read it
 	roundKeys    [15][16]byte
 	rounds       uint64
-	inner, outer [5]uint32 // SHA-1 after ipad and opad; zero without SHA-NI
+	inner, outer sha1State // after ipad and opad; zero where the standard library hashes
 }
 
 //go:noescape
 func ctrExpand(t *cmTable, key *byte, rounds int)
+
+//go:noescape
+func ctrAESNI(jobs *CMJob, n int, open bool)
 
 //go:noescape
 func ctrVAES(jobs *CMJob, n int, open bool)
@@ -29,8 +32,9 @@ func (t *cmTable) expand(enc, auth []byte) {
 		return
 	}
 	ctrExpand(t, &enc[0], len(enc)/4+6)
-	if sha1NI {
-		t.inner, t.outer = hmacState(auth, 0x36), hmacState(auth, 0x5c)
+	if activeHash != hashStdlib {
+		t.inner.pad(auth, 0x36)
+		t.outer.pad(auth, 0x5c)
 	}
 }
 
@@ -40,33 +44,22 @@ func cmKernelTakes(payload int) bool {
 }
 
 func ctrKernel(jobs []CMJob, open bool) {
-	if active == levelAVX512 {
+	switch active {
+	case levelAVX512:
 		ctrAVX512(&jobs[0], len(jobs), open)
-	} else {
+	case levelVAES:
 		ctrVAES(&jobs[0], len(jobs), open)
+	default:
+		ctrAESNI(&jobs[0], len(jobs), open)
 	}
 }
 
 func sealCMKernel(jobs []CMJob) {
 	ctrKernel(jobs, false)
-	if sha1NI {
-		var m macs
-		m.run(jobs, false)
-		return
-	}
-	for i := range jobs {
-		jobs[i].sealTag()
-	}
+	macBatch(jobs, false)
 }
 
 func openCMKernel(jobs []CMJob) {
-	if sha1NI {
-		var m macs
-		m.run(jobs, true)
-	} else {
-		for i := range jobs {
-			jobs[i].openTag()
-		}
-	}
+	macBatch(jobs, true)
 	ctrKernel(jobs, true)
 }

@@ -29,6 +29,12 @@ type gcmTable struct {
 func gcmExpand(t *gcmTable, key *byte, rounds int)
 
 //go:noescape
+func gcmSealAESNI(jobs *GCMJob, n int)
+
+//go:noescape
+func gcmOpenAESNI(jobs *GCMJob, n int)
+
+//go:noescape
 func gcmSealVAES(jobs *GCMJob, n int)
 
 //go:noescape
@@ -54,18 +60,24 @@ func kernelTakes(payload, aad int) bool {
 }
 
 func sealGCMKernel(jobs []GCMJob) {
-	if active == levelAVX512 {
+	switch active {
+	case levelAVX512:
 		gcmSealAVX512(&jobs[0], len(jobs))
-	} else {
+	case levelVAES:
 		gcmSealVAES(&jobs[0], len(jobs))
+	default:
+		gcmSealAESNI(&jobs[0], len(jobs))
 	}
 }
 
 func openGCMKernel(jobs []GCMJob) {
-	if active == levelAVX512 {
+	switch active {
+	case levelAVX512:
 		gcmOpenAVX512(&jobs[0], len(jobs))
-	} else {
+	case levelVAES:
 		gcmOpenVAES(&jobs[0], len(jobs))
+	default:
+		gcmOpenAESNI(&jobs[0], len(jobs))
 	}
 	for i := range jobs {
 		if !jobs[i].OK {

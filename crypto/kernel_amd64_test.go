@@ -3,6 +3,7 @@
 package crypto
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
@@ -20,7 +21,7 @@ func TestLayoutIsWhatTheKernelsRead(t *testing.T) {
 	var j GCMJob
 	var c CMKey
 	var cj CMJob
-	var h sha1State
+	var l macLane
 	for name, at := range map[string][2]uintptr{
 		"GCMKey.table":    {unsafe.Offsetof(k.table), 0},
 		"gcmTable.rounds": {unsafe.Offsetof(k.table.rounds), 240},
@@ -42,7 +43,10 @@ func TestLayoutIsWhatTheKernelsRead(t *testing.T) {
 		"CMJob.Header":    {unsafe.Offsetof(cj.Header), 72},
 		"CMJob.OK":        {unsafe.Offsetof(cj.OK), 96},
 		"CMJob":           {unsafe.Sizeof(cj), 104},
-		"sha1State.e":     {unsafe.Offsetof(h.e), 256},
+		"macLane.h":       {unsafe.Offsetof(l.h), 0},
+		"macLane.outer":   {unsafe.Offsetof(l.outer), 32},
+		"macLane tail":    {unsafe.Offsetof(l.buf) + tailAt, 120},
+		"macLane":         {unsafe.Sizeof(l), 264},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s lies at %d, the kernels expect %d", name, at[0], at[1])
@@ -51,83 +55,125 @@ func TestLayoutIsWhatTheKernelsRead(t *testing.T) {
 }
 
 // sha1Kernels are the lanes of those that this processor has.
-func sha1Kernels() map[int]func(*sha1State, *sha1Data, int) {
-	all := map[int]func(*sha1State, *sha1Data, int){}
-	if sha1NI {
-		all[1], all[2], all[4] = sha1x1, sha1x2, sha1x4
+func sha1Kernels() (lanes []int) {
+	if hasSHA {
+		lanes = append(lanes, 1, 2, 3, 4)
 	}
-	if slices.Contains(levels(), levelAVX512) {
-		all[16] = sha1x16
+	if slices.Contains(hashLevels(), hashAVX2) {
+		lanes = append(lanes, 8)
 	}
-	return all
+	if slices.Contains(hashLevels(), hashAVX512) {
+		lanes = append(lanes, 16)
+	}
+	return lanes
 }
 
-// Every lane of every kernel hashes its own message, and the states of the
-// lanes that a kernel does not have stay as they are.
+// Every lane of every kernel hashes its own message, from any address, and goes
+// on from packet to tail to the outer hash.
 func TestSHA1LanesAgainstTheStandardLibrary(t *testing.T) {
-	iv := [5]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
-	for lanes, f := range sha1Kernels() {
-		for blocks := 1; blocks <= 40; blocks++ {
-			var h sha1State
-			var p sha1Data
-			var want [macLanes][5]uint32
-			for i := range macLanes {
-				h.set(i, &iv)
-				want[i] = iv
-				if i >= lanes {
-					continue
-				}
-				// A message whose padding fills its last block.
-				m := random(uint64(100*blocks+i), 64*blocks-9+i%4)[:64*blocks-9]
-				sum := sha1.Sum(m)
-				for w := range want[i] {
-					want[i][w] = binary.BigEndian.Uint32(sum[4*w:])
-				}
-				m = append(m, 0x80)
-				m = binary.BigEndian.AppendUint64(m, uint64(8*(64*blocks-9)))
-				at := make([]byte, 3+len(m)) // at any address
-				copy(at[i%4:], m)
-				p[i] = &at[i%4]
-			}
-			f(&h, &p, blocks)
-			for i := range macLanes {
-				if h.get(i) != want[i] {
-					t.Fatalf("%d lanes, %d blocks: lane %d differs", lanes, blocks, i)
+	defer forceHash("")() // the best
+	for _, lanes := range sha1Kernels() {
+		for blocks := range 41 {
+			for tails := range 3 {
+				for _, outer := range []bool{false, true} {
+					if blocks+tails > 0 {
+						sha1Case(t, lanes, blocks, tails, outer)
+					}
 				}
 			}
 		}
 	}
 }
 
-// A processor may have the vector instructions for AES and not SHA-NI.
+func sha1Case(t *testing.T, lanes, blocks, tails int, outer bool) {
+	t.Helper()
+	l := make([]macLane, lanes)
+	var p sha1Data
+	want := make([][]byte, lanes)
+	for i := range l {
+		// A message whose padding fills its last block.
+		n := 64*(blocks+tails) - 9
+		m := random(uint64(100*blocks+i), n)
+		sum := sha1.Sum(m)
+		m = append(m, 0x80)
+		m = binary.BigEndian.AppendUint64(m, uint64(8*n))
+		mem := make([]byte, 3+len(m)) // at any address
+		p[i] = &mem[i%4]
+		copy(mem[i%4:], m[:64*blocks])
+		copy(l[i].buf[tailAt:], m[64*blocks:])
+		l[i].h = sha1Start
+		if want[i] = sum[:]; outer {
+			key := random(uint64(i), 64)
+			l[i].outer = new(sha1State)
+			l[i].outer.pad(key, 0x5c)
+			for k := range key {
+				key[k] ^= 0x5c
+			}
+			sum = sha1.Sum(append(key, sum[:]...))
+			want[i] = sum[:]
+		}
+	}
+	sha1Lanes(l, &p, blocks, tails, outer)
+	for i := range l {
+		var got []byte
+		for _, w := range l[i].h[:5] {
+			got = binary.BigEndian.AppendUint32(got, w)
+		}
+		if !bytes.Equal(got, want[i]) {
+			t.Fatalf("%d lanes, %d blocks, %d tails, outer %v: lane %d differs", lanes, blocks, tails, outer, i)
+		}
+	}
+}
+
+// A processor may lack the SHA instructions, whatever else it has.
 func TestCMWithoutSHAInstructions(t *testing.T) {
-	old := sha1NI
-	defer func() { sha1NI = old }()
-	sha1NI = false
-	for name, f := range map[string]func(*testing.T){
-		"lengths": TestCMEveryLength, "flipped bits": TestCMFlippedBitTouchesNothing, "allocations": TestCMAllocatesNothing,
-	} {
-		t.Run(name, func(t *testing.T) { atEveryLevel(t, f) })
+	if !hasSHA {
+		t.Log("as in every other test here")
+	}
+	defer func(old bool) { hasSHA = old }(hasSHA)
+	hasSHA = false
+	for _, name := range hashLevelNames() {
+		t.Run(name, func(t *testing.T) {
+			defer forceHash(name)()
+			for _, count := range []int{1, 2, 3, 8, 17, 65} {
+				cmMixedBatch(t, count)
+			}
+			t.Run("flipped bits", TestCMFlippedBitTouchesNothing)
+			t.Run("HMAC", TestHMACOfRFC2202)
+			t.Run("allocations", TestCMAllocatesNothing)
+		})
 	}
 }
 
 func BenchmarkSHA1(b *testing.B) {
-	for _, lanes := range []int{1, 2, 4, 16} {
-		f := sha1Kernels()[lanes]
-		if f == nil {
-			continue
-		}
-		b.Run(fmt.Sprintf("%dlanes", lanes), func(b *testing.B) {
-			const blocks = 20
-			var h sha1State
-			var p sha1Data
-			for i := range p {
-				p[i] = &make([]byte, 64*blocks)[0]
+	const blocks = 20
+	data := make([]byte, 64*blocks)
+	var cs []contender
+	for _, lanes := range sha1Kernels() {
+		l := make([]macLane, lanes)
+		cs = append(cs, contender{fmt.Sprintf("x%d", lanes), func() func() { return func() {} }, func() {
+			for range 4 {
+				var p sha1Data
+				for i := range p {
+					p[i] = &data[0]
+				}
+				sha1Lanes(l, &p, blocks, 0, false)
 			}
-			for b.Loop() {
-				f(&h, &p, blocks)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*blocks*lanes), "ns/block")
-		})
+		}, 4 * blocks * lanes})
 	}
+	interleave(b, cs)
+}
+
+// forceHash uses a way to hash until the function it returns is called.
+func forceHash(name string) (restore func()) {
+	old := activeHash
+	activeHash = chooseHash(name)
+	return func() { activeHash = old }
+}
+
+func hashLevelNames() (names []string) {
+	for _, l := range hashLevels() {
+		names = append(names, l.String())
+	}
+	return names
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -25,9 +25,21 @@ func atEveryLevel(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
+// atEveryHash runs f with each way to hash, at the best level of AES, and with
+// each level of AES.
+func atEveryHash(t *testing.T, f func(t *testing.T)) {
+	atEveryLevel(t, f)
+	for _, name := range hashLevelNames() {
+		t.Run(name, func(t *testing.T) {
+			defer forceHash(name)()
+			f(t)
+		})
+	}
+}
+
 func TestGCMAtEveryLevel(t *testing.T) {
 	for name, f := range map[string]func(*testing.T){
-		"vectors": TestGCMVectors, "lengths": TestGCMEveryLength, "flipped bits": TestGCMFlippedBitLeavesNoPlaintext,
+		"vectors": TestGCMVectors, "Wycheproof": TestGCMWycheproof, "lengths": TestGCMEveryLength, "flipped tags": TestGCMFlippedTagBit, "flipped bits": TestGCMFlippedBitLeavesNoPlaintext,
 		"clear": TestGCMClearZeroesTheKey, "allocations": TestGCMAllocatesNothing,
 	} {
 		t.Run(name, func(t *testing.T) { atEveryLevel(t, f) })
@@ -36,10 +48,10 @@ func TestGCMAtEveryLevel(t *testing.T) {
 
 func TestCMAtEveryLevel(t *testing.T) {
 	for name, f := range map[string]func(*testing.T){
-		"lengths": TestCMEveryLength, "shared payload": TestCMSharedPayload, "wrong lengths": TestCMWrongLengthsPanic,
+		"vectors": TestCMVectors, "HMAC": TestHMACOfRFC2202, "lengths": TestCMEveryLength, "shared payload": TestCMSharedPayload, "wrong lengths": TestCMWrongLengthsPanic,
 		"flipped bits": TestCMFlippedBitTouchesNothing, "clear": TestCMClearZeroesTheKey, "allocations": TestCMAllocatesNothing,
 	} {
-		t.Run(name, func(t *testing.T) { atEveryLevel(t, f) })
+		t.Run(name, func(t *testing.T) { atEveryHash(t, f) })
 	}
 }
 
@@ -51,6 +63,9 @@ func TestLevelIsChosenByName(t *testing.T) {
 	}
 	if all := levels(); choose("") != all[len(all)-1] || choose("nonsense") != all[len(all)-1] {
 		t.Error("not the best level by default")
+	}
+	if !slices.Contains(hashLevelNames(), HashLevel()) && HashLevel() != "stdlib" || Level() != active.String() {
+		t.Errorf("levels %s and %s", Level(), HashLevel())
 	}
 }
 
@@ -118,8 +133,8 @@ func TestGCMBatchesMixKeysAndShapes(t *testing.T) {
 // One batch of packets of every shape: the lanes of the hash are never of one
 // length, and some jobs go to the standard library between them.
 func TestCMBatchesMixKeysAndShapes(t *testing.T) {
-	atEveryLevel(t, func(t *testing.T) {
-		for _, count := range []int{1, 2, 3, 4, 5, 15, 16, 17, 600} {
+	atEveryHash(t, func(t *testing.T) {
+		for _, count := range []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 63, 64, 65, 600} {
 			cmMixedBatch(t, count)
 		}
 	})
@@ -172,67 +187,6 @@ func cmMixedBatch(t *testing.T, count int) {
 			}
 		} else if !j.OK || !bytes.Equal(j.Dst, plain[i]) {
 			t.Fatalf("%d jobs, %d (%d bytes): opened wrongly", count, i, len(plain[i]))
-		}
-	}
-}
-
-func BenchmarkGCMSeal(b *testing.B) {
-	for _, l := range levels() {
-		for _, size := range []int{16, 32} {
-			for _, n := range []int{100, 1000, 1200} {
-				b.Run(fmt.Sprintf("%v/aes%d/%d", l, size*8, n), func(b *testing.B) {
-					defer force(l)()
-					jobs := make([]GCMJob, 64)
-					for i := range jobs {
-						k, err := NewGCMKey(random(uint64(i), size))
-						if err != nil {
-							b.Fatal(err)
-						}
-						buf := make([]byte, n+gcmTag)
-						jobs[i] = GCMJob{Key: k, Dst: buf, Src: buf[:n], AAD: make([]byte, 12)}
-					}
-					b.SetBytes(int64(64 * n))
-					for b.Loop() {
-						SealBatch(jobs)
-					}
-					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*64), "ns/packet")
-				})
-			}
-		}
-	}
-}
-
-func BenchmarkCMSeal(b *testing.B) { benchmarkCM(b, false) }
-func BenchmarkCMOpen(b *testing.B) { benchmarkCM(b, true) }
-
-func benchmarkCM(b *testing.B, open bool) {
-	for _, l := range levels() {
-		for _, n := range []int{100, 1000, 1200} {
-			b.Run(fmt.Sprintf("%v/%d", l, n), func(b *testing.B) {
-				defer force(l)()
-				jobs := make([]CMJob, 64)
-				for i := range jobs {
-					k := cmKey(b, random(uint64(i), 16), random(uint64(i), 20))
-					buf := make([]byte, 12+n+10)
-					jobs[i] = CMJob{Key: k, Header: 12, TagLen: 10, Dst: buf, Src: buf[12 : 12+n]}
-				}
-				apart := make([]byte, n)
-				if open {
-					SealCMBatch(jobs)
-					for i := range jobs { // not in place: the packet is opened again
-						jobs[i].Src, jobs[i].Dst = jobs[i].Dst, apart
-					}
-				}
-				b.SetBytes(int64(64 * n))
-				for b.Loop() {
-					if open {
-						OpenCMBatch(jobs)
-					} else {
-						SealCMBatch(jobs)
-					}
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*64), "ns/packet")
-			})
 		}
 	}
 }

@@ -6,230 +6,249 @@ import (
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
-	"slices"
-
-	"github.com/klauspost/cpuid/v2"
+	"unsafe"
 )
 
-// sha1NI is decided once. Tests switch it off: without it the standard library
-// hashes.
-var sha1NI = cpuid.CPU.Supports(cpuid.SHA)
-
-// macLanes is how many messages are hashed at once.
+// macLanes is how many messages are hashed at once at most.
 const macLanes = 16
 
-// sha1State is the state of every lane as the kernels read it.
-type sha1State struct {
-	abcd [macLanes][4]uint32
-	e    [macLanes]uint32
+// sha1State is a state of SHA-1: five words, and what makes it a whole vector.
+type sha1State [8]uint32
+
+// sha1Start is the state before the first block (FIPS 180-4 §5.3.1).
+var sha1Start = sha1State{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
+
+// macLane is a packet whose HMAC is being computed (RFC 2104 §2): the whole
+// blocks of the packet, then a tail, which ends the inner hash, then the outer
+// hash. The kernels read it by offset.
+type macLane struct {
+	h     sha1State
+	outer *sha1State // after opad
+	whole int        // blocks of the packet still to hash
+	tails int        // blocks of the tail still to hash
+	// buf holds the tail from its second block on. Its first takes what lies in
+	// the packet before, so that the end is copied with moves of fixed size.
+	buf [tailAt + 2*sha1.BlockSize + 16]byte
 }
+
+const tailAt = sha1.BlockSize
 
 // sha1Data is where each lane reads.
 type sha1Data [macLanes]*byte
 
-//go:noescape
-func sha1x1(h *sha1State, p *sha1Data, blocks int)
-
-//go:noescape
-func sha1x2(h *sha1State, p *sha1Data, blocks int)
-
-//go:noescape
-func sha1x4(h *sha1State, p *sha1Data, blocks int)
-
-//go:noescape
-func sha1x16(h *sha1State, p *sha1Data, blocks int)
-
-// sha1Lanes is how many lanes pay at this level: sixteen need AVX-512.
-func sha1Lanes() int {
-	if active == levelAVX512 {
-		return macLanes
+// pad makes s the state after one block of auth xor pad.
+func (s *sha1State) pad(auth []byte, pad byte) {
+	var lanes [macLanes]macLane
+	_, n := activeHash.pick(macLanes)
+	for i := range n {
+		l := &lanes[i]
+		l.h = sha1Start
+		b := l.buf[tailAt : tailAt+sha1.BlockSize]
+		copy(b, auth)
+		for i := range b {
+			b[i] ^= pad
+		}
 	}
-	return 4
+	sha1Lanes(lanes[:n], &sha1Data{}, 0, 1, false)
+	*s = lanes[0].h
+	clear(lanes[:])
 }
 
-// digest writes the state of lane i as a hash.
-func (s *sha1State) digest(i int, to *[sha1.Size]byte) {
-	for w, v := range &s.abcd[i] {
-		binary.BigEndian.PutUint32(to[4*w:], v)
+// macBatch writes trailer and tag of every job and sets its OK or, where open
+// is set, sets OK to whether the tag is right.
+func macBatch(jobs []CMJob, open bool) {
+	if len(jobs) == 1 {
+		// The one packet of a call does not pay for lanes it has no use for.
+		if _, n := activeHash.pick(1); n == 1 {
+			var l [1]macLane
+			p := sha1Data{l[0].start(&jobs[0], open)}
+			sha1Lanes(l[:], &p, l[0].whole, l[0].tails, true)
+			l[0].finish(&jobs[0], open)
+			return
+		}
 	}
-	binary.BigEndian.PutUint32(to[16:], s.e[i])
-}
-
-func (s *sha1State) get(i int) [5]uint32 {
-	a := &s.abcd[i]
-	return [5]uint32{a[0], a[1], a[2], a[3], s.e[i]}
-}
-
-func (s *sha1State) set(i int, h *[5]uint32) {
-	s.abcd[i], s.e[i] = [4]uint32(h[:4]), h[4]
-}
-
-// macs computes the HMAC-SHA1 of a batch. Each lane walks through one job after
-// the other, whatever their lengths: as soon as one is done it takes the next,
-// so that all lanes work until the batch runs out.
-type macs struct {
-	state sha1State
-	left  [macLanes]int // blocks still to hash of each lane's step
-	lane  [macLanes]macLane
-	used  int // lanes at work, the first ones
-}
-
-// macLane is a job on its way: the whole blocks of its packet, then what ends
-// the inner hash, then the outer hash (RFC 2104 §2).
-type macLane struct {
-	job    int
-	packet []byte
-	step   macStep
-	at     int // bytes of this step that are hashed
-	tail   [2 * sha1.BlockSize]byte
-}
-
-type macStep uint8
-
-const (
-	stepPacket macStep = iota
-	stepTail
-	stepOuter
-)
-
-// hmacState is the state of SHA-1 after one block of auth xor pad.
-func hmacState(auth []byte, pad byte) [5]uint32 {
-	var b [sha1.BlockSize]byte
-	copy(b[:], auth)
-	for i := range b {
-		b[i] ^= pad
+	if len(jobs) <= 2 || activeHash == hashStdlib {
+		if _, n := activeHash.pick(len(jobs)); n == 0 {
+			macStdlib(jobs, open)
+			return
+		}
 	}
-	var s sha1State
-	s.set(0, &[5]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}) // FIPS 180-4 §5.3.1
-	sha1x1(&s, &sha1Data{&b[0]}, 1)
-	clear(b[:])
-	return s.get(0)
-}
-
-// run writes trailer and tag of every job and sets its OK or, where open is
-// set, sets OK to whether the tag is right.
-func (m *macs) run(jobs []CMJob, open bool) {
-	next, lanes := 0, sha1Lanes()
-	for m.used = 0; m.used < lanes && next < len(jobs); next++ {
-		m.used++
-		m.start(m.used-1, next, &jobs[next], open)
-	}
-	for m.used > 0 {
-		n := slices.Min(m.left[:m.used])
-		m.hash(n)
-		for i := m.used - 1; i >= 0; i-- {
-			l := &m.lane[i]
-			l.at += n * sha1.BlockSize
-			if m.left[i] -= n; m.left[i] > 0 {
-				continue
-			}
-			j := &jobs[l.job]
-			if l.step != stepOuter {
-				m.turn(i, j)
-				continue
-			}
-			m.finish(i, j, open)
-			if next < len(jobs) {
-				m.start(i, next, &jobs[next], open)
-				next++
-			} else {
-				m.used--
-				if i < m.used {
-					m.move(i, m.used)
+	var g macGroup
+	for len(jobs) > 0 {
+		n := min(len(jobs), macSort)
+		g.sort(jobs[:n], open)
+		for at := 0; at < n; {
+			take, lanes := activeHash.pick(n - at)
+			if lanes == 0 {
+				for _, j := range g.order[at:n] {
+					macStdlib(jobs[j:j+1], open)
 				}
+				break
 			}
+			g.run(jobs, g.order[at:at+take], lanes, open)
+			at += take
+		}
+		jobs = jobs[n:]
+	}
+}
+
+// macStdlib is macBatch by the standard library.
+func macStdlib(jobs []CMJob, open bool) {
+	for i := range jobs {
+		if open {
+			jobs[i].openTag()
+		} else {
+			jobs[i].sealTag()
 		}
 	}
 }
 
-// start puts a job into lane i.
-func (m *macs) start(i, job int, j *CMJob, open bool) {
-	l := &m.lane[i]
-	l.job = job
-	if open {
-		l.packet = j.Src[:j.Header+len(j.Dst)]
-	} else {
-		l.packet = j.Dst[:j.Header+len(j.Src)]
-	}
-	l.step, l.at = stepPacket, 0
-	m.left[i] = len(l.packet) / sha1.BlockSize
-	m.state.set(i, &j.Key.table.inner)
-	if m.left[i] == 0 {
-		m.turn(i, j)
-	}
+// macSort is how many packets are sorted by length: the lanes of a group are
+// then of about equal length, whatever the batch is a mixture of.
+const macSort = 64
+
+// macGroup is scratch space for groups of packets.
+type macGroup struct {
+	lanes [macLanes]macLane
+	order [macSort]uint8
 }
 
-// turn prepares the step after the one that lane i has done.
-func (m *macs) turn(i int, j *CMJob) {
-	l := &m.lane[i]
-	if l.step == stepPacket {
-		clear(l.tail[:])
-		n := copy(l.tail[:], l.packet[l.at:])
-		*(*[4]byte)(l.tail[n:]) = j.Trailer
-		m.left[i] = l.pad(n+len(j.Trailer), len(l.packet)+len(j.Trailer))
-		l.step, l.at = stepTail, 0
+// signed is the part of the packet that is authenticated before the trailer.
+func (j *CMJob) signed(open bool) []byte {
+	if open {
+		return j.Src[:j.Header+len(j.Dst)]
+	}
+	return j.Dst[:j.Header+len(j.Src)]
+}
+
+// sort puts the jobs in order of the blocks they take.
+func (g *macGroup) sort(jobs []CMJob, open bool) {
+	const most = 80 // what is longer counts as this
+	var blocks [macSort]uint8
+	uniform := true
+	for i := range jobs {
+		blocks[i] = uint8(min(most-1, len(jobs[i].signed(open))/sha1.BlockSize))
+		uniform = uniform && blocks[i] == blocks[0]
+		g.order[i] = uint8(i)
+	}
+	if uniform {
 		return
 	}
-	l.step, l.at = stepOuter, 0
-	clear(l.tail[:sha1.BlockSize])
-	m.state.digest(i, (*[sha1.Size]byte)(l.tail[:]))
-	m.state.set(i, &j.Key.table.outer)
-	m.left[i] = l.pad(sha1.Size, sha1.Size)
-}
-
-// pad ends a message of length bytes after the block of ipad or opad, whose
-// last n bytes lie in tail, and returns the number of blocks there (FIPS 180-4
-// §5.1.1).
-func (l *macLane) pad(n, length int) int {
-	l.tail[n] = 0x80
-	blocks := (n + 1 + 8 + sha1.BlockSize - 1) / sha1.BlockSize
-	binary.BigEndian.PutUint64(l.tail[blocks*sha1.BlockSize-8:], uint64(sha1.BlockSize+length)*8)
-	return blocks
-}
-
-// data is where the lane reads next.
-func (l *macLane) data() *byte {
-	if l.step == stepPacket {
-		return &l.packet[l.at]
+	var at [most]uint8 // of each number of blocks, the longest first
+	for _, b := range blocks[:len(jobs)] {
+		at[b]++
 	}
-	return &l.tail[l.at]
+	for n, b := uint8(0), most-1; b >= 0; b-- {
+		at[b], n = n, n+at[b]
+	}
+	for i, b := range blocks[:len(jobs)] {
+		g.order[at[b]] = uint8(i)
+		at[b]++
+	}
 }
 
-// hash takes n blocks of every lane in use. A kernel with more lanes repeats
-// the first: their states are free. Sixteen lanes take about as long as four
-// with the SHA instructions, so they pay from five on.
-func (m *macs) hash(n int) {
+// run does the jobs named by order, which are no more than the lanes.
+func (g *macGroup) run(jobs []CMJob, order []uint8, n int, open bool) {
+	lanes, used := g.lanes[:n], len(order)
 	var p sha1Data
-	for i := range p {
-		if i < m.used {
-			p[i] = m.lane[i].data()
-		} else {
-			p[i] = p[0]
+	uniform := true
+	for i, j := range order {
+		p[i] = lanes[i].start(&jobs[j], open)
+		uniform = uniform && lanes[i].whole == lanes[0].whole && lanes[i].tails == lanes[0].tails
+	}
+	for i := used; i < n; i++ { // lanes without a packet hash any
+		p[i], lanes[i].outer = p[0], lanes[0].outer
+	}
+	if uniform {
+		sha1Lanes(lanes, &p, lanes[0].whole, lanes[0].tails, true)
+	} else {
+		mixed(lanes, used, p)
+	}
+	for i, j := range order {
+		lanes[i].finish(&jobs[j], open)
+	}
+}
+
+// mixed is for lanes of which those used are of unequal lengths. It goes from
+// the end of one lane to the end of the next.
+func mixed(lanes []macLane, used int, p sha1Data) {
+	var inner [macLanes]sha1State
+	done := 0
+	for i := range lanes[:used] {
+		if l := &lanes[i]; l.whole == 0 {
+			p[i] = l.tail()
 		}
 	}
-	switch {
-	case m.used > 4:
-		sha1x16(&m.state, &p, n)
-	case m.used > 2:
-		sha1x4(&m.state, &p, n)
-	case m.used == 2:
-		sha1x2(&m.state, &p, n)
-	default:
-		sha1x1(&m.state, &p, n)
+	for done < used {
+		n, busy := 0, 0
+		for i := range lanes[:used] {
+			if w := lanes[i].whole; w > 0 && (n == 0 || w < n) {
+				n, busy = w, i
+			}
+		}
+		for i := range lanes {
+			if i >= used || lanes[i].whole == 0 { // hashes any, to no use
+				p[i] = p[busy]
+			}
+		}
+		at := p // the kernel changes it
+		sha1Lanes(lanes, &at, n, 0, false)
+		for i := range lanes[:used] {
+			l := &lanes[i]
+			if l.whole == 0 {
+				continue
+			}
+			if l.whole -= n; l.whole > 0 {
+				p[i] = (*byte)(unsafe.Add(unsafe.Pointer(p[i]), n*sha1.BlockSize))
+			} else if l.tails > 0 {
+				p[i] = l.tail()
+			} else {
+				inner[i] = l.h
+				done++
+			}
+		}
 	}
+	for i := range lanes[:used] {
+		lanes[i].h = inner[i]
+	}
+	sha1Lanes(lanes, &p, 0, 0, true)
 }
 
-// move puts what lane from does into lane to.
-func (m *macs) move(to, from int) {
-	h := m.state.get(from)
-	m.state.set(to, &h)
-	m.lane[to], m.left[to] = m.lane[from], m.left[from]
+// tail lets the lane go on with its tail, where the result lies.
+func (l *macLane) tail() *byte {
+	l.whole, l.tails = l.tails, 0
+	return &l.buf[tailAt]
 }
 
-// finish writes or compares the tag of the job that lane i has hashed.
-func (m *macs) finish(i int, j *CMJob, open bool) {
+// start puts a job into the lane and returns where its packet begins, if that
+// has a whole block.
+func (l *macLane) start(j *CMJob, open bool) (p *byte) {
+	packet := j.signed(open)
+	l.h, l.outer = j.Key.table.inner, &j.Key.table.outer
+	l.whole = len(packet) / sha1.BlockSize
+	n := len(packet) % sha1.BlockSize
+	tail := l.buf[tailAt:]
+	if l.whole > 0 {
+		p = &packet[0]
+		*(*[sha1.BlockSize]byte)(l.buf[n:]) = [sha1.BlockSize]byte(packet[len(packet)-sha1.BlockSize:])
+	} else {
+		copy(tail, packet)
+	}
+	*(*[4]byte)(tail[n:]) = j.Trailer
+	n += len(j.Trailer)
+	// FIPS 180-4 §5.1.1. The block of ipad counts.
+	*(*[sha1.BlockSize]byte)(tail[n:]) = [sha1.BlockSize]byte{0x80}
+	l.tails = (n + 1 + 8 + sha1.BlockSize - 1) / sha1.BlockSize
+	binary.BigEndian.PutUint64(tail[l.tails*sha1.BlockSize-8:], uint64(sha1.BlockSize+len(packet)+len(j.Trailer))*8)
+	return p
+}
+
+// finish writes or compares the tag of the lane's job.
+func (l *macLane) finish(j *CMJob, open bool) {
 	var sum [sha1.Size]byte
-	m.state.digest(i, &sum)
+	for i := range sha1.Size / 4 {
+		binary.BigEndian.PutUint32(sum[4*i:], l.h[i])
+	}
 	if open {
 		tag := j.Src[j.Header+len(j.Dst)+j.trailer():]
 		j.OK = subtle.ConstantTimeCompare(sum[:j.TagLen], tag) == 1

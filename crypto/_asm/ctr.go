@@ -1,7 +1,7 @@
 // AES counter mode over a batch of packets, each under its own key.
 //
-// The counter is below 256, one byte of the block: its high half counts groups
-// of 256 bytes, its low half the blocks of a group. What is constant in a
+// The counter is below 256, one byte of the block: its high bits count groups,
+// its low bits the blocks of a group. What is constant in a
 // packet, the IV and the first round key, is one register.
 package main
 
@@ -26,12 +26,12 @@ func ctrUnit() {
 		DATA(16*i+8, U64(uint64(i)<<56))
 	}
 	GLOBL("ctrGroups", RODATA|NOPTR)
-	for i := range 16 {
+	for i := range 32 {
 		DATA(16*i, U64(0))
-		DATA(16*i+8, U64(uint64(i)<<60))
+		DATA(16*i+8, U64(uint64(i)<<59))
 	}
 	ctrExpand()
-	for _, k := range []*kernel{{width: 32, name: "ctrVAES"}, {width: 64, name: "ctrAVX512"}} {
+	for _, k := range []*kernel{{width: 16, name: "ctrAESNI"}, {width: 32, name: "ctrVAES"}, {width: 64, name: "ctrAVX512"}} {
 		k.counterMode()
 	}
 }
@@ -71,7 +71,7 @@ func (k *kernel) counterMode() {
 	k.ctrStart(open, skip)
 	groups, rest := k.name+"_groups", k.name+"_rest"
 	Label(groups)
-	CMPQ(k.n, U32(group))
+	CMPQ(k.n, U32(uint32(k.group())))
 	JB(LabelRef(rest))
 	k.ctrGroup()
 	JMP(LabelRef(groups))
@@ -93,6 +93,10 @@ func (k *kernel) counterMode() {
 	DECQ(k.count)
 	JMP(LabelRef(loop))
 	Label(end)
+	VPXOR(xs[0], xs[0], xs[0])
+	for _, m := range []Mem{k.buf, k.buf.Offset(16)} { // key stream does not stay behind
+		VMOVDQU(xs[0], m)
+	}
 	VZEROUPPER()
 	RET()
 }
@@ -136,17 +140,17 @@ func (k *kernel) ctrStream(tag string, n int) {
 	}
 }
 
-// ctrGroup does 256 bytes and advances.
+// ctrGroup does a group and advances.
 func (k *kernel) ctrGroup() {
 	n := k.lanes()
 	k.ctrStream(k.name+"_group", n)
 	for i := range n {
 		k.ctrWhole(i)
 	}
-	ADDQ(U32(group), k.src)
-	ADDQ(U32(group), k.dst)
-	ADDQ(U8(16), k.ctr)
-	SUBQ(U32(group), k.n)
+	ADDQ(U32(uint32(k.group())), k.src)
+	ADDQ(U32(uint32(k.group())), k.dst)
+	ADDQ(U8(uint8(k.group()/8)), k.ctr) // an entry for eight blocks
+	SUBQ(U32(uint32(k.group())), k.n)
 }
 
 func (k *kernel) ctrWhole(i int) {
@@ -181,7 +185,7 @@ func (k *kernel) ctrTail(L int) {
 		VMOVDQU8(zs[i], reg.K1, Mem{Base: k.dst, Disp: off})
 		return
 	}
-	VMOVDQU(ys[i], k.buf)
+	VMOVDQU(k.v(i), k.buf)
 	if off > 0 {
 		ADDQ(U32(off), k.src)
 		ADDQ(U32(off), k.dst)
@@ -189,14 +193,16 @@ func (k *kernel) ctrTail(L int) {
 	k.xorBytes(tag+"_xor", left)
 }
 
-// xorBytes xors left bytes of src, 1 to 32, with the key stream at buf, in
+// xorBytes xors left bytes of src, 1 to 32 and no more than a vector, with the key stream at buf, in
 // pieces of falling size, to dst.
 func (k *kernel) xorBytes(tag string, left reg.GPPhysical) {
 	stream := reg.RDI
 	LEAQ(k.buf, stream)
 	whole, end := tag+"32", tag+"0"
-	TESTQ(U32(32), left)
-	JNE(LabelRef(whole))
+	if k.width > 16 {
+		TESTQ(U32(32), left)
+		JNE(LabelRef(whole))
+	}
 	piece := func(size int, move func(src, key, dst Mem)) {
 		next := k.label("%s_%d", tag, size)
 		TESTQ(U32(uint32(size)), left)
@@ -215,6 +221,9 @@ func (k *kernel) xorBytes(tag string, left reg.GPPhysical) {
 	piece(4, func(src, key, dst Mem) { MOVL(src, t.As32()); XORL(key, t.As32()); MOVL(t.As32(), dst) })
 	piece(2, func(src, key, dst Mem) { MOVW(src, t.As16()); XORW(key, t.As16()); MOVW(t.As16(), dst) })
 	piece(1, func(src, key, dst Mem) { MOVB(src, t.As8()); XORB(key, t.As8()); MOVB(t.As8(), dst) })
+	if k.width == 16 {
+		return
+	}
 	JMP(LabelRef(end))
 	Label(whole)
 	VMOVDQU(Mem{Base: k.src}, ys[rT])

@@ -39,6 +39,12 @@ func (k *kernel) generate() {
 	DECQ(k.count)
 	JMP(LabelRef(next))
 	Label(end)
+	// The counter base is as good as the first round key, the tag's mask as a
+	// forged tag: they do not stay behind.
+	VPXOR(xs[0], xs[0], xs[0])
+	for _, m := range []Mem{k.base, k.mask, k.buf, k.buf.Offset(16), k.buf.Offset(32), k.buf.Offset(48)} {
+		VMOVDQU(xs[0], m)
+	}
 	VZEROUPPER()
 	RET()
 }
@@ -73,13 +79,13 @@ func (k *kernel) additional() {
 	TESTQ(left, left)
 	JE(LabelRef(done))
 	MOVQ(Mem{Base: k.job, Disp: jobAAD}, from)
-	// The first group's blocks: sixteen, or all there are and the lengths.
+	// The first group's blocks: those of a group, or all there are and the lengths.
 	MOVQ(k.n, k.tmp)
 	ADDQ(U8(15), k.tmp)
 	SHRQ(U8(4), k.tmp)
 	INCQ(k.tmp)
-	MOVQ(U32(groupBlocks), k.h)
-	CMPQ(k.n, U32(group))
+	MOVQ(U32(uint32(k.group()/16)), k.h)
+	CMPQ(k.n, U32(uint32(k.group())))
 	CMOVQCC(k.h, k.tmp)
 	// h = table + 16*(powers - first - blocks of AAD)
 	MOVQ(left, k.h)
@@ -131,6 +137,13 @@ func (k *kernel) product1(d reg.VecPhysical, h, x Mem) {
 	k.add1(rLO)
 	VPCLMULQDQ(U8(0x11), h, d, t)
 	k.add1(rHI)
+	if k.width == 64 {
+		VPCLMULQDQ(U8(0x01), h, d, t)
+		k.add1(rMI)
+		VPCLMULQDQ(U8(0x10), h, d, t)
+		k.add1(rMI)
+		return
+	}
 	VPSHUFD(U8(0x4e), d, t)
 	VPXOR(d, t, t)
 	VPCLMULQDQ(U8(0x00), x, t, t)
@@ -142,29 +155,29 @@ func (k *kernel) add1(sum int) {
 	k.xor(k.v(rT), k.v(sum), k.v(sum)) // an xmm result has zeros above
 }
 
-// groups does all whole groups of 256 bytes.
+// groups does all whole groups.
 func (k *kernel) groups() {
 	loop, done := k.name+"_groups", k.name+"_groups_done"
-	CMPQ(k.n, U32(group))
+	CMPQ(k.n, U32(uint32(k.group())))
 	JB(LabelRef(done))
 	if k.seal {
 		// The first has no ciphertext before it.
 		k.fullGroup(k.name+"_first", false)
 		more := k.name + "_more"
 		Label(loop)
-		CMPQ(k.n, U32(group))
+		CMPQ(k.n, U32(uint32(k.group())))
 		JB(LabelRef(more))
 		k.fullGroup(k.name+"_group", true)
 		JMP(LabelRef(loop))
 		Label(more)
 		for i := range k.lanes() {
-			k.hashStep(k.dst, -group, i)
+			k.hashStep(k.dst, -k.group(), i)
 		}
 		k.reduce()
 	} else {
 		Label(loop)
 		k.fullGroup(k.name+"_group", true)
-		CMPQ(k.n, U32(group))
+		CMPQ(k.n, U32(uint32(k.group())))
 		JCC(LabelRef(loop))
 	}
 	Label(done)

@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tail handles the last n bytes, 0 to 255, the block of lengths and the tag,
+// tail handles the last n bytes, less than a group, the block of lengths and the tag,
 // for n that takes exactly L vectors.
 func (k *kernel) tail(L int) {
 	tag := k.label("%s_tail%d", k.name, L)
@@ -43,6 +43,7 @@ func (k *kernel) tail(L int) {
 		}
 		k.product(d, Mem{Base: k.h, Disp: i * k.width}, Mem{Base: k.h, Disp: offX - offH + i*k.width})
 	}
+	k.settle()
 	JMP(LabelRef(k.label("%s_lengths", k.name)))
 }
 
@@ -95,20 +96,18 @@ func (k *kernel) partial(tag string, i int) {
 	MOVQ(k.n, left)
 	SUBQ(I32(off), left)
 	// Through a zeroed vector on the stack.
-	VPXOR(ys[rD], ys[rD], ys[rD])
-	VMOVDQU(ys[rD], k.buf)
+	d, v := k.v(rD), k.v(i)
+	VPXOR(d, d, d)
+	VMOVDQU(d, k.buf)
 	from, to := reg.RSI, reg.RDI
 	LEAQ(Mem{Base: k.src, Disp: off}, from)
 	LEAQ(k.buf, to)
 	k.copyBytes(tag+"_in", from, to, left)
-	VMOVDQU(k.buf, ys[rD])
-	VPXOR(ys[rD], ys[i], ys[i])
+	VMOVDQU(k.buf, d)
+	VPXOR(d, v, v)
+	VMOVDQU(v, k.buf)
 	if !k.seal {
-		// Plaintext out; ciphertext stays for the hash.
-		VMOVDQU(ys[i], k.buf)
-		VMOVDQA(ys[rD], ys[i])
-	} else {
-		VMOVDQU(ys[i], k.buf)
+		VMOVDQA(d, v) // the ciphertext stays for the hash
 	}
 	LEAQ(k.buf, from)
 	LEAQ(Mem{Base: k.dst, Disp: off}, to)
@@ -117,19 +116,21 @@ func (k *kernel) partial(tag string, i int) {
 		// What lies beyond is key stream: zero it.
 		LEAQ(NewDataAddr(NewStaticSymbol("gcmOnes"), 32), k.tmp)
 		SUBQ(left, k.tmp)
-		VPAND(Mem{Base: k.tmp}, ys[i], ys[i])
+		VPAND(Mem{Base: k.tmp}, v, v)
 	}
 }
 
-// copyBytes copies left bytes, 1 to 32, in pieces of falling size. It changes
-// from, to and RAX, RBX.
+// copyBytes copies left bytes, 1 to 32 and no more than a vector, in pieces of
+// falling size. It changes from, to and RAX, RBX.
 func (k *kernel) copyBytes(tag string, from, to, left reg.GPPhysical) {
-	TESTQ(U32(32), left)
-	JE(LabelRef(tag + "16"))
-	VMOVDQU(Mem{Base: from}, ys[rT])
-	VMOVDQU(ys[rT], Mem{Base: to})
-	JMP(LabelRef(tag + "0"))
-	Label(tag + "16")
+	if k.width > 16 {
+		TESTQ(U32(32), left)
+		JE(LabelRef(tag + "16"))
+		VMOVDQU(Mem{Base: from}, ys[rT])
+		VMOVDQU(ys[rT], Mem{Base: to})
+		JMP(LabelRef(tag + "0"))
+		Label(tag + "16")
+	}
 	TESTQ(U32(16), left)
 	JE(LabelRef(tag + "8"))
 	VMOVDQU(Mem{Base: from}, xs[rT])

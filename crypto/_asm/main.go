@@ -52,6 +52,8 @@ func gcmUnit() {
 	data()
 	expandKey()
 	for _, k := range []*kernel{
+		{width: 16, seal: true, name: "gcmSealAESNI"},
+		{width: 16, seal: false, name: "gcmOpenAESNI"},
 		{width: 32, seal: true, name: "gcmSealVAES"},
 		{width: 32, seal: false, name: "gcmOpenVAES"},
 		{width: 64, seal: true, name: "gcmSealAVX512"},
@@ -69,6 +71,7 @@ func main() {
 		os.Exit(2)
 	}
 	ConstraintExpr("!purego")
+	checked()
 	unit()
 	Generate()
 }
