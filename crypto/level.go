@@ -23,9 +23,11 @@ const (
 	levelAESNI                // amd64: AES-NI and PCLMULQDQ on 128 bits, encoded as AVX
 	levelVAES                 // amd64: VAES and VPCLMULQDQ on 256 bits
 	levelAVX512               // amd64: the same on 512 bits, with masks
+	levelPMULL                // arm64: AES and PMULL instructions
+	levelEOR3                 // arm64: the same, and EOR3
 )
 
-var levelNames = []string{"generic", "aesni", "vaes", "avx512"}
+var levelNames = []string{"generic", "aesni", "vaes", "avx512", "pmull", "eor3"}
 
 func (l level) String() string { return levelNames[l] }
 
@@ -52,8 +54,8 @@ func choose(name string) level {
 	return all[len(all)-1]
 }
 
-// Level names the implementation in use: "generic", "aesni", "vaes" or
-// "avx512".
+// Level names the implementation in use: "generic", "aesni", "vaes", "avx512",
+// "pmull" or "eor3".
 func Level() string { return active.String() }
 
 // HashLevel names the way SHA-1 is computed, as HashVariable does.
