@@ -28,6 +28,10 @@ var children = map[string]func() (http.Handler, error){
 	"serve-floor-gso":    func() (http.Handler, error) { return newServer(newFloorGSO()) },
 	"serve-floor-sendto": func() (http.Handler, error) { return newServer(newFloorSendto()) },
 	"load":               newLoadHandler,
+	"memory-sluice":      func() (http.Handler, error) { return newMemoryHandler(newSluiceStack()) },
+	"memory-pion":        func() (http.Handler, error) { return newMemoryHandler(newPionStack()) },
+	"connect-sluice":     func() (http.Handler, error) { return newConnector(newSluiceEnds()) },
+	"connect-pion":       func() (http.Handler, error) { return newConnector(newPionEnds()) },
 	"pairs-sluice":       func() (http.Handler, error) { return newPairs(newSluiceStack()) },
 	"pairs-pion":         func() (http.Handler, error) { return newPairs(newPionStack()) },
 }

@@ -32,13 +32,11 @@ type cryptoCase struct {
 	batch     int // packets a call
 }
 
-var minio = peer{name: "minio/sha256-simd", version: module("github.com/minio/sha256-simd")}
-
 func cryptoScenario() *scenario {
 	s := &scenario{
-		name: "crypto", about: "package crypto's batches, one key a packet, and SHA-256; its level here is " + crypto.Level(),
+		name: "crypto", about: "package crypto's batches, one key a packet (its level here: " + crypto.Level() + "), and minio/sha256-simd, which DTLS uses",
 		quick: []string{"sha256/64B", "sha256/1KB", "sha256/16KB"},
-		peers: []peer{goStdlib, minio}, measure: measureCrypto,
+		peers: []peer{goStdlib}, measure: measureCrypto,
 	}
 	for _, op := range []string{"seal/gcm128", "seal/gcm256", "open/gcm128", "open/gcm256", "protect/cm80", "unprotect/cm80"} {
 		for _, size := range []string{"100B", "1000B", "1200B"} {
@@ -89,9 +87,6 @@ func measureCrypto(r *run, cases []string, peers []peer) error {
 			return err
 		}
 		for _, p := range peers {
-			if (p.name == minio.name) != (c.algorithm == "sha256") {
-				continue
-			}
 			if err := cryptoOne(r, path, c, p, rounds); err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
@@ -129,8 +124,8 @@ func cryptoOne(r *run, path string, c cryptoCase, p peer, rounds int) error {
 	return nil
 }
 
-// contenders are ours and the standard library's, or minio's, after a proof
-// that they agree.
+// contenders are ours and the standard library's, after a proof that they
+// agree.
 func (c cryptoCase) contenders() (ours, rival contender, err error) {
 	switch c.algorithm {
 	case "sha256":
@@ -143,8 +138,10 @@ func (c cryptoCase) contenders() (ours, rival contender, err error) {
 	return ours, rival, fmt.Errorf("no algorithm %q", c.algorithm)
 }
 
-// sha256Contenders are crypto/sha256, which Sluice uses, and minio's. The
-// second call of each is what DTLS does most: a sum over bytes at hand.
+// sha256Contenders are minio/sha256-simd, which package dtls uses, and
+// crypto/sha256. Each sum's first byte goes into the next one's input. On an
+// Ice Lake Xeon with SHA-NI and Go 1.26, minio's was 8 % faster at 64 bytes and
+// even from 1 KB on: both use the instructions, and it does less before them.
 func sha256Contenders(size int) (ours, rival contender, err error) {
 	b := make([]byte, size)
 	for i := range b {
@@ -157,14 +154,14 @@ func sha256Contenders(size int) (ours, rival contender, err error) {
 	var sum [32]byte
 	ours.run = func() int {
 		for range sums {
-			sum = sha256.Sum256(b)
+			sum = simd.Sum256(b)
 			b[0] = sum[0]
 		}
 		return sums
 	}
 	rival.run = func() int {
 		for range sums {
-			sum = simd.Sum256(b)
+			sum = sha256.Sum256(b)
 			b[0] = sum[0]
 		}
 		return sums

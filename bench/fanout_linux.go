@@ -33,6 +33,7 @@ type contestant struct {
 	cpu    []float64
 	p50    []float64
 	p99    []float64
+	stall  []float64
 	rss    int64
 	result load.Result        // summed
 	woken  int64              // wake-ups of its threads, summed
@@ -45,7 +46,7 @@ func measureFanout(r *run, cases []string, peers []peer) error {
 		if err != nil {
 			return err
 		}
-		able, args := fanoutReady(r, path, c, peers)
+		able, args := fanoutReady(r, "fanout", path, c, peers)
 		if len(able) == 0 {
 			continue
 		}
@@ -58,7 +59,7 @@ func measureFanout(r *run, cases []string, peers []peer) error {
 
 // fanoutReady gives a row to the peers that have no part in the case, and
 // returns the others with the arguments of their adapters.
-func fanoutReady(r *run, path string, c fanoutCase, peers []peer) (able []peer, args map[string][]string) {
+func fanoutReady(r *run, scenario, path string, c fanoutCase, peers []peer) (able []peer, args map[string][]string) {
 	args = map[string][]string{}
 	serverCPU, _ := halves()
 	for _, p := range peers {
@@ -70,7 +71,7 @@ func fanoutReady(r *run, path string, c fanoutCase, peers []peer) (able []peer, 
 			}
 		}
 		if why != "" {
-			r.emit(Row{Scenario: "fanout", Case: path, Peer: p.name, Skipped: why})
+			r.emit(Row{Scenario: scenario, Case: path, Peer: p.name, Skipped: why})
 			continue
 		}
 		able = append(able, p)
@@ -111,12 +112,8 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string]
 			return err
 		}
 	}
-	if r.profile != "" {
-		for _, s := range t.servers {
-			if err := s.server.call(ctx, "/profile/start", url.Values{"file": {absolute(r.profilePath("fanout", path, s.name))}}, nil); err != nil {
-				return err
-			}
-		}
+	if err := t.profile(ctx, r, "/profile/start"); err != nil {
+		return err
 	}
 	for round := range rounds {
 		for k := range t.servers {
@@ -127,15 +124,26 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string]
 			}
 		}
 	}
-	if r.profile != "" {
-		for _, s := range t.servers {
-			if err := s.server.call(ctx, "/profile/stop", nil, nil); err != nil {
-				return err
-			}
-		}
+	if err := t.profile(ctx, r, "/profile/stop"); err != nil {
+		return err
 	}
 	for i, p := range peers {
 		r.emit(fanoutRow(path, t.servers[0], t.servers[i+1], p, c.all()))
+	}
+	return nil
+}
+
+// profile starts or stops the profiles that are wanted. An adapter cannot
+// profile what it started.
+func (t *contest) profile(ctx context.Context, r *run, call string) error {
+	for _, s := range t.servers {
+		if r.profile == "" || t.args[s.name] != nil {
+			continue
+		}
+		q := url.Values{"file": {absolute(r.profilePath("fanout", t.path, s.name))}}
+		if err := s.server.call(ctx, call, q, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -153,38 +161,45 @@ func absolute(path string) string {
 
 // start starts the processes and connects everybody.
 func (t *contest) start(ctx context.Context, r *run, peers []peer) error {
-	serverCPU, loadCPU := halves()
-	var err error
-	if t.load, err = spawn("load", loadCPU); err != nil {
-		return err
-	}
 	names := []string{"sluice"}
 	for _, p := range peers {
 		names = append(names, p.name)
 	}
 	for _, name := range names {
 		r.table.status("fanout %s: connecting %d viewers to %s", t.path, t.all(), name)
-		// An adapter is no part of the server; it shares the load's processors.
-		cpus := serverCPU
-		if t.args[name] != nil {
-			cpus = loadCPU
-		}
-		server, err := spawn("serve-"+name, cpus, t.args[name]...)
-		if err != nil {
-			return err
-		}
-		s := &contestant{name: name, server: server, events: map[string]float64{}}
-		t.servers = append(t.servers, s)
-		u, err := s.usage(ctx)
-		if err != nil {
-			return err
-		}
-		s.idle = u.RSS
-		if err := t.join(ctx, s, t.publishers); err != nil {
+		if _, err := t.open(ctx, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// open starts a server and connects its clients, and before the first one
+// starts the load.
+func (t *contest) open(ctx context.Context, name string) (s *contestant, err error) {
+	serverCPU, loadCPU := halves()
+	if t.load == nil {
+		if t.load, err = spawn("load", loadCPU); err != nil {
+			return nil, err
+		}
+	}
+	// An adapter is no part of the server; it shares the load's processors.
+	cpus := serverCPU
+	if t.args[name] != nil {
+		cpus = loadCPU
+	}
+	server, err := spawn("serve-"+name, cpus, t.args[name]...)
+	if err != nil {
+		return nil, err
+	}
+	s = &contestant{name: name, server: server, events: map[string]float64{}}
+	t.servers = append(t.servers, s)
+	u, err := s.usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.idle = u.RSS
+	return s, t.join(ctx, s, t.publishers)
 }
 
 // join connects publishers, each with its viewers.
@@ -233,10 +248,8 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	if err := t.load.call(ctx, "/start", url.Values{"group": {s.name}}, nil); err != nil {
 		return err
 	}
-	select {
-	case <-time.After(lead):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := wait(ctx, lead); err != nil {
+		return err
 	}
 	before, err := s.usage(ctx)
 	if err != nil {
@@ -254,7 +267,8 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	if err != nil {
 		return err
 	}
-	if res.Delivered == 0 || res.Silent > 0 {
+	// Later, under a load that is too much, a viewer may be out of luck.
+	if res.Delivered == 0 || warmup && res.Silent > 0 {
 		return fmt.Errorf("%s: %d viewers received nothing, %d of %d packets were delivered, %d were bad; counters: %v",
 			s.name, res.Silent, res.Delivered, res.Expected, res.Bad, after.Counters)
 	}
@@ -265,12 +279,14 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	s.cpu = append(s.cpu, float64(after.CPU-before.CPU)/1e3/float64(res.Delivered))
 	s.p50 = append(s.p50, res.P50)
 	s.p99 = append(s.p99, res.P99)
+	s.stall = append(s.stall, res.Stall)
 	s.result.Sent += res.Sent
 	s.result.Expected += res.Expected
 	s.result.Delivered += res.Delivered
 	s.result.Bad += res.Bad
 	s.result.Dropped += res.Dropped
 	s.result.Repaired += res.Repaired
+	s.result.Silent = max(s.result.Silent, res.Silent)
 	s.woken += after.Wakeups - before.Wakeups
 	for name, n := range after.Counters {
 		s.events[name] += n - before.Counters[name]
@@ -285,7 +301,11 @@ func (s *contestant) also(viewers int) map[string]float64 {
 		"bad_packets":        float64(s.result.Bad),
 		"latency_p50_us":     median(s.p50),
 		"latency_p99_us":     median(s.p99),
+		"load_stall_us":      median(s.stall),
 		"rss_per_viewer_kib": float64(s.rss-s.idle) / 1024 / float64(viewers),
+	}
+	if s.result.Silent > 0 {
+		m["silent_viewers"] = float64(s.result.Silent)
 	}
 	if missing := s.result.Expected - s.result.Delivered + s.result.Repaired; s.result.Dropped > 0 && missing > 0 {
 		m["repaired_pct"] = 100 * float64(s.result.Repaired) / float64(missing)

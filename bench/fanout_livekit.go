@@ -110,7 +110,7 @@ func buildLivekit(ctx context.Context, may bool, status func(format string, args
 	ctx, cancel := context.WithTimeout(ctx, livekitBuild)
 	defer cancel()
 	partial := fmt.Sprintf("%s.%d", binary, os.Getpid())
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", partial, livekitCommand)
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", partial, livekitCommand)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	var said tail

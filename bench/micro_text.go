@@ -52,9 +52,39 @@ func sluiceSDP(text string) func() microWork {
 		var p sdp.Parser
 		var s *sdp.Session
 		op := func() { s = parseSDP(&p, text) }
-		return repeat(op, func() string { op(); return fmt.Sprint(len(s.Media)) })
+		return repeat(op, func() string { op(); return outline(s) })
 	}
 }
+
+// outline shows what all three understand of a description.
+func outline(s *sdp.Session) string {
+	var b strings.Builder
+	for i := range s.Media {
+		m := &s.Media[i]
+		fmt.Fprintln(&b, m.Kind, m.Port, m.MID, m.ICEUfrag, len(m.Candidates), strings.Join(m.Formats, " "))
+	}
+	return b.String()
+}
+
+func pionOutline(s *pionsdp.SessionDescription) string {
+	var b strings.Builder
+	for _, m := range s.MediaDescriptions {
+		mid, _ := m.Attribute("mid")
+		ufrag, _ := m.Attribute("ice-ufrag")
+		candidates := 0
+		for _, a := range m.Attributes {
+			if a.IsICECandidate() {
+				candidates++
+			}
+		}
+		fmt.Fprintln(&b, m.MediaName.Media, m.MediaName.Port.Value, mid, ufrag, candidates, strings.Join(m.MediaName.Formats, " "))
+	}
+	return b.String()
+}
+
+// printedOutline is that of a printed description: attributes may stand in any
+// order, and each prints those it knows.
+func printedOutline(text []byte) string { return outline(parseSDP(new(sdp.Parser), string(text))) }
 
 func pionParseSDP(text string) func() microWork {
 	return func() microWork {
@@ -63,37 +93,45 @@ func pionParseSDP(text string) func() microWork {
 			s = pionsdp.SessionDescription{}
 			must(s.UnmarshalString(text))
 		}
-		return repeat(op, func() string { op(); return fmt.Sprint(len(s.MediaDescriptions)) })
+		return repeat(op, func() string { op(); return pionOutline(&s) })
 	}
 }
 
 func sluicePrintSDP() microWork {
 	s, buf := parseSDP(new(sdp.Parser), realisticSDP), make([]byte, 0, 16<<10)
-	return repeat(func() { buf = s.Append(buf[:0]) }, nil)
+	op := func() { buf = s.Append(buf[:0]) }
+	return repeat(op, func() string { op(); return printedOutline(buf) })
 }
 
 func pionPrintSDP() microWork {
 	var s pionsdp.SessionDescription
+	var b []byte
 	must(s.UnmarshalString(realisticSDP))
-	return repeat(func() {
-		_, err := s.Marshal()
+	op := func() {
+		var err error
+		b, err = s.Marshal()
 		must(err)
-	}, nil)
+	}
+	return repeat(op, func() string { op(); return printedOutline(b) })
 }
 
 func sluiceSDPTrip() microWork {
 	var p sdp.Parser
 	buf := make([]byte, 0, 16<<10)
-	return repeat(func() { buf = parseSDP(&p, realisticSDP).Append(buf[:0]) }, nil)
+	op := func() { buf = parseSDP(&p, realisticSDP).Append(buf[:0]) }
+	return repeat(op, func() string { op(); return printedOutline(buf) })
 }
 
 func pionSDPTrip() microWork {
-	return repeat(func() {
+	var b []byte
+	op := func() {
 		var s pionsdp.SessionDescription
 		must(s.UnmarshalString(realisticSDP))
-		_, err := s.Marshal()
+		var err error
+		b, err = s.Marshal()
 		must(err)
-	}, nil)
+	}
+	return repeat(op, func() string { op(); return printedOutline(b) })
 }
 
 var microCandidates = map[string]string{

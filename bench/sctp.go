@@ -28,29 +28,36 @@ const (
 
 // An sctpCase is a path of the scenario, taken apart.
 type sctpCase struct {
-	rtt  time.Duration
-	loss float64
+	memory bool // no link at all: what the association itself costs
+	size   int  // bytes a message
+	rtt    time.Duration
+	loss   float64
 }
 
 func sctpScenario() *scenario {
 	s := &scenario{
-		name: "sctp", about: "one association over an emulated link of 50 Mb/s: what arrives at round trips and losses",
-		quick: []string{"link/20ms/0pct", "link/20ms/1pct", "link/100ms/0.1pct"},
-		peers: []peer{{name: "pion/sctp", version: module("github.com/pion/sctp")}, usrsctpPeer()}, measure: measureSCTP,
+		name: "sctp", about: "one association over an emulated link of 50 Mb/s: what arrives at round trips and losses; and its CPU time over memory",
+		quick: []string{"memory/64KB", "link/20ms/0pct", "link/20ms/1pct", "link/100ms/0.1pct"},
+		peers: []peer{{name: "pion/sctp", version: module("github.com/pion/sctp")}, usrsctpPeer(), tcpPeer()}, measure: measureSCTP,
 	}
 	for _, rtt := range []string{"0ms", "20ms", "100ms"} {
 		for _, loss := range []string{"0pct", "0.1pct", "1pct"} {
 			s.cases = append(s.cases, "link/"+rtt+"/"+loss)
 		}
 	}
+	s.cases = append(s.cases, "memory/1KB", "memory/64KB")
 	return s
 }
 
 func parseSCTP(path string) (c sctpCase, err error) {
 	parts := strings.Split(path, "/")
+	if len(parts) == 2 && parts[0] == "memory" && dataSizes[parts[1]] > 0 {
+		return sctpCase{memory: true, size: dataSizes[parts[1]]}, nil
+	}
 	if len(parts) != 3 || parts[0] != "link" {
 		return c, fmt.Errorf("%q is no case of sctp", path)
 	}
+	c.size = sctpMessage
 	if c.rtt, err = time.ParseDuration(parts[1]); err != nil {
 		return c, err
 	}
@@ -72,24 +79,32 @@ func (c sctpCase) links(seed uint64) (ab, ba netem.Config) {
 func measureSCTP(r *run, cases []string, peers []peer) error {
 	rounds, stretch := 7, 10*time.Second
 	if r.quick {
-		rounds, stretch = 3, 3*time.Second
+		rounds, stretch = 3, 1500*time.Millisecond
 	}
 	for _, path := range cases {
 		c, err := parseSCTP(path)
 		if err != nil {
 			return err
 		}
+		stretch := stretch
+		if c.memory {
+			stretch /= 5
+		}
 		for _, p := range peers {
+			switch {
+			case c.memory && p.name == "tcp":
+				continue // the kernel's is never alone
+			case c.memory && aloneMissing != "":
+				r.emit(Row{Scenario: "sctp", Case: path, Peer: p.name, Skipped: aloneMissing})
+				continue
+			}
 			var ours, theirs []float64
+			rival := c.rival(p.name)
 			for round := range rounds {
 				r.table.status("sctp %s: round %d of %d", path, round+1, rounds)
 				a, err := c.sluice(uint64(round+1), stretch)
 				if err != nil {
 					return fmt.Errorf("%s: %w", path, err)
-				}
-				rival := c.pion
-				if p.name == usrsctp.name {
-					rival = c.usrsctp
 				}
 				b, err := rival(uint64(round+1), stretch)
 				if err != nil {
@@ -98,8 +113,12 @@ func measureSCTP(r *run, cases []string, peers []peer) error {
 				ours, theirs = append(ours, a), append(theirs, b)
 			}
 			row := Row{Scenario: "sctp", Case: path, Unit: "Mb/s", Better: higher, Peer: p.name, PeerVersion: p.version()}
-			row.Also = map[string]float64{"link_share_pct": median(ours) * 1e8 / sctpRate}
-			row.PeerAlso = map[string]float64{"link_share_pct": median(theirs) * 1e8 / sctpRate}
+			if c.memory {
+				row.Unit = "MB/CPU-s"
+			} else {
+				row.Also = map[string]float64{"link_share_pct": median(ours) * 1e8 / sctpRate}
+				row.PeerAlso = map[string]float64{"link_share_pct": median(theirs) * 1e8 / sctpRate}
+			}
 			row.compare(ours, theirs)
 			r.emit(row)
 		}
@@ -107,40 +126,80 @@ func measureSCTP(r *run, cases []string, peers []peer) error {
 	return nil
 }
 
-// sluice returns the Mb/s that arrive within d of virtual time, connecting and
-// slow start included.
+// rival is what a peer does in a round. Over a link that is the Mb/s which
+// arrive within d, connecting and slow start included; over memory, MB per
+// second of processor time.
+func (c sctpCase) rival(name string) func(seed uint64, d time.Duration) (float64, error) {
+	switch name {
+	case usrsctp.name:
+		return c.usrsctp
+	case "tcp":
+		return c.tcp
+	}
+	return c.pion
+}
+
+// sluice is on virtual time over a link.
 func (c sctpCase) sluice(seed uint64, d time.Duration) (float64, error) {
-	a, b := sctp.New(sctp.Config{}), sctp.New(sctp.Config{})
+	if c.memory {
+		return c.sluiceAlone(d)
+	}
+	e := newSCTPEnds(c.size)
 	ab, ba := c.links(seed)
-	w := simtest.New(a, b, ab, ba)
-	data, arrived, closed := make([]byte, sctpMessage), 0, error(nil)
-	w.Drain = func(int) {
-		for _, end := range []*sctp.Association{a, b} {
-			for e, ok := end.Event(); ok; e, ok = end.Event() {
-				switch e.Kind {
-				case sctp.EventMessage:
-					arrived += len(e.Data)
-					end.Consume(e.SID, len(e.Data))
-				case sctp.EventClosed:
-					closed = errors.Join(errors.New("the association ended"), e.Err)
-				}
-			}
-		}
-		for closed == nil && a.BufferedAmount(1) < highWater {
-			if err := a.Write(w.Now, 1, 53, data, sctp.SendOptions{}); err != nil {
-				closed = err
+	w := simtest.New(e.a, e.b, ab, ba)
+	w.Drain = func(int) { e.work(w.Now) }
+	e.a.Start(w.Now)
+	w.Run(d, func() bool { return e.closed != nil })
+	return float64(e.arrived) * 8 / 1e6 / d.Seconds(), e.closed
+}
+
+// sctpEnds are two associations of ours, of which a sends as much as goes.
+type sctpEnds struct {
+	a, b    *sctp.Association
+	data    []byte
+	arrived int
+	closed  error
+}
+
+func newSCTPEnds(size int) *sctpEnds {
+	return &sctpEnds{a: sctp.New(sctp.Config{}), b: sctp.New(sctp.Config{}), data: make([]byte, size)}
+}
+
+// work reads events and sends.
+func (e *sctpEnds) work(now mono.Time) {
+	for _, end := range []*sctp.Association{e.a, e.b} {
+		for ev, ok := end.Event(); ok; ev, ok = end.Event() {
+			switch ev.Kind {
+			case sctp.EventMessage:
+				e.arrived += len(ev.Data)
+				end.Consume(ev.SID, len(ev.Data))
+			case sctp.EventClosed:
+				e.closed = errors.Join(errors.New("the association ended"), ev.Err)
 			}
 		}
 	}
-	a.Start(w.Now)
-	w.Run(d, func() bool { return closed != nil })
-	return float64(arrived) * 8 / 1e6 / d.Seconds(), closed
+	for e.closed == nil && e.a.BufferedAmount(1) < highWater {
+		err := e.a.Write(now, 1, 53, e.data, sctp.SendOptions{})
+		if errors.Is(err, sctp.ErrSendBufferFull) {
+			return
+		}
+		e.closed = err
+	}
 }
 
 // pion does the same in real time: its timers know no other.
-func (c sctpCase) pion(seed uint64, d time.Duration) (mbps float64, err error) {
-	net := newWire(c.links(seed))
-	defer net.close()
+func (c sctpCase) pion(seed uint64, d time.Duration) (float64, error) {
+	if c.memory {
+		return c.pionAlone(d)
+	}
+	w := newWire(c.links(seed))
+	defer w.close()
+	arrived, err := c.pionFlow([2]net.Conn{w.ends[0], w.ends[1]}, d)
+	return float64(arrived) * 8 / 1e6 / d.Seconds(), err
+}
+
+// pionFlow returns the bytes that arrive within d.
+func (c sctpCase) pionFlow(ends [2]net.Conn, d time.Duration) (arrived int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), d+20*time.Second)
 	defer cancel()
 	type result struct {
@@ -151,10 +210,10 @@ func (c sctpCase) pion(seed uint64, d time.Duration) (mbps float64, err error) {
 	logs := logging.NewDefaultLoggerFactory()
 	logs.DefaultLogLevel = logging.LogLevelDisabled
 	go func() {
-		a, err := pionsctp.Server(pionsctp.Config{NetConn: net.ends[1], LoggerFactory: logs})
+		a, err := pionsctp.Server(pionsctp.Config{NetConn: ends[1], LoggerFactory: logs})
 		accepted <- result{a, err}
 	}()
-	client, err := pionsctp.Client(pionsctp.Config{NetConn: net.ends[0], LoggerFactory: logs})
+	client, err := pionsctp.Client(pionsctp.Config{NetConn: ends[0], LoggerFactory: logs})
 	if err != nil {
 		return 0, err
 	}
@@ -177,7 +236,7 @@ func (c sctpCase) pion(seed uint64, d time.Duration) (mbps float64, err error) {
 	stream.SetBufferedAmountLowThreshold(lowWater)
 	stream.OnBufferedAmountLow(func() { signal(low) })
 	go func() {
-		data := make([]byte, sctpMessage)
+		data := make([]byte, c.size)
 		for {
 			if stream.BufferedAmount() > highWater {
 				select {
@@ -195,7 +254,7 @@ func (c sctpCase) pion(seed uint64, d time.Duration) (mbps float64, err error) {
 	return receivePion(server.a, start, d)
 }
 
-func receivePion(a *pionsctp.Association, start time.Time, d time.Duration) (float64, error) {
+func receivePion(a *pionsctp.Association, start time.Time, d time.Duration) (arrived int, err error) {
 	stream, err := a.AcceptStream()
 	if err != nil {
 		return 0, err
@@ -203,15 +262,14 @@ func receivePion(a *pionsctp.Association, start time.Time, d time.Duration) (flo
 	if err := stream.SetReadDeadline(start.Add(d)); err != nil {
 		return 0, err
 	}
-	buf, arrived := make([]byte, sctpMessage), 0
+	buf := make([]byte, sctpMessage)
 	for {
 		n, err := stream.Read(buf)
 		if err != nil {
-			break // the deadline
+			return arrived, nil // the deadline
 		}
 		arrived += n
 	}
-	return float64(arrived) * 8 / 1e6 / d.Seconds(), nil
 }
 
 // A wire is two emulated links on the wall clock.

@@ -14,6 +14,9 @@ func usrsctpPeer() peer { return usrsctp.peer() }
 // usrsctp does the same in real time, in a process of its own: its timers have
 // a thread of their own.
 func (c sctpCase) usrsctp(seed uint64, d time.Duration) (mbps float64, err error) {
+	if c.memory {
+		return c.usrsctpAlone(d)
+	}
 	net := newWire(c.links(seed))
 	defer net.close()
 	var theirs [2]*os.File
@@ -32,13 +35,33 @@ func (c sctpCase) usrsctp(seed uint64, d time.Duration) (mbps float64, err error
 	}
 	defer w.stop()
 	var a struct{ Bytes int64 }
-	if err := w.call(fmt.Appendf(nil, "run %.3f %d", d.Seconds(), sctpMessage), &a); err != nil {
+	if err := w.call(fmt.Appendf(nil, "run %.3f %d", d.Seconds(), c.size), &a); err != nil {
 		return 0, err
 	}
 	if a.Bytes == 0 {
 		return 0, errors.New("usrsctp: nothing arrived")
 	}
 	return float64(a.Bytes) * 8 / 1e6 / d.Seconds(), nil
+}
+
+// usrsctpAlone returns MB per second of the process's processor time.
+func (c sctpCase) usrsctpAlone(d time.Duration) (float64, error) {
+	w, err := usrsctp.start()
+	if err != nil {
+		return 0, err
+	}
+	defer w.stop()
+	var a struct {
+		Bytes int64
+		CPU   float64
+	}
+	if err := w.call(fmt.Appendf(nil, "alone %.3f %d", d.Seconds(), c.size), &a); err != nil {
+		return 0, err
+	}
+	if a.Bytes == 0 || a.CPU <= 0 {
+		return 0, errors.New("usrsctp: nothing arrived")
+	}
+	return float64(a.Bytes) / 1e6 / a.CPU, nil
 }
 
 // datagramPair makes two connected ends which keep datagrams apart.

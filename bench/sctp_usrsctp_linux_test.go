@@ -41,9 +41,26 @@ func TestUsrsctpOverTheLink(t *testing.T) {
 	if why := usrsctpPeer().whyNot(); why != "" {
 		t.Skip(why)
 	}
-	c := sctpCase{rtt: 20 * time.Millisecond}
+	c := sctpCase{size: sctpMessage, rtt: 20 * time.Millisecond}
 	mbps, err := c.usrsctp(1, time.Second)
 	if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {
 		t.Errorf("%v Mb/s, %v", mbps, err)
+	}
+	if mbps, err := (sctpCase{memory: true, size: 1000}).usrsctp(1, 100*time.Millisecond); err != nil || mbps <= 0 {
+		t.Errorf("%v MB/CPU-s, %v", mbps, err)
+	}
+}
+
+// An association of ours over memory does not stand still, whatever the size.
+func TestSluiceAlone(t *testing.T) {
+	for _, size := range []int{1, 1000, 1 << 10, sctpMessage} {
+		e := newAloneEnds(size)
+		turns := 0
+		for ; turns < 10000 && e.closed == nil && e.arrived < 4*size; turns++ {
+			e.turn()
+		}
+		if e.closed != nil || turns == 10000 {
+			t.Errorf("%d bytes: %d arrived in %d turns, %v", size, e.arrived, turns, e.closed)
+		}
 	}
 }

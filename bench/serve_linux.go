@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -24,17 +25,18 @@ type usage struct {
 	Wakeups  int64 // of its threads
 	Threads  int
 	FDs      int
+	Routines int // goroutines; 0: another program, which is not asked
 	Counters map[string]float64
 }
 
 func usageOf(s forwarder) usage {
-	pid := os.Getpid()
+	pid, routines := os.Getpid(), runtime.NumGoroutine()
 	if f, ok := s.(interface{ pid() int }); ok {
-		pid = f.pid()
+		pid, routines = f.pid(), 0
 	}
 	return usage{
 		CPU: spentBy(pid), RSS: residentOf(pid), Wakeups: wakeupsOf(pid),
-		Threads: entries(pid, "task"), FDs: entries(pid, "fd"), Counters: s.counters(),
+		Threads: entries(pid, "task"), FDs: entries(pid, "fd"), Routines: routines, Counters: s.counters(),
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 
 var (
 	goNet    = peer{name: "go-net", version: runtime.Version}
-	sendmmsg = peer{name: "sendmmsg", version: func() string { return "" }}
+	sendmmsg = peer{name: "sendmmsg", version: func() string { return developing }}
 )
 
 func socketsScenario() *scenario {

@@ -51,6 +51,7 @@ type Result struct {
 	Repaired  uint64  // packets that were missing and came when asked for
 	Silent    int     // viewers that received nothing
 	P50, P99  float64 // µs from the publisher's send to the viewer's socket
+	Stall     float64 // µs of the load's longest turn: with much more than a tick it is late itself
 }
 
 // Loss is the part of the packets, in percent, that did not arrive.

@@ -44,6 +44,7 @@ type Loop struct {
 	rx     *reader
 	batch  srtp.Batch
 	timers mono.Time
+	stall  time.Duration // longest turn since the stretch began
 }
 
 // NewLoop makes a loop; Run drives it.
@@ -66,8 +67,9 @@ func NewLoop() (*Loop, error) {
 func (l *Loop) Run(ctx context.Context) {
 	defer close(l.done)
 	events := make([]unix.EpollEvent, 256)
-	for ctx.Err() == nil {
+	for last := mono.Now(); ctx.Err() == nil; {
 		now := mono.Now()
+		l.stall, last = max(l.stall, now.Sub(last)), now
 		for len(l.posts) > 0 {
 			(<-l.posts)(now)
 		}
@@ -330,6 +332,7 @@ func (l *Loop) Measure(ctx context.Context, groups []*Group, s Stretch) (r Resul
 	all(func(i int, g *Group, now mono.Time) {
 		g.reset(now, i, len(groups))
 		g.lose(s.Loss)
+		l.stall = 0
 	})
 	tail := time.Duration(0)
 	if s.Loss > 0 {
@@ -341,7 +344,10 @@ func (l *Loop) Measure(ctx context.Context, groups []*Group, s Stretch) (r Resul
 	all(func(_ int, g *Group, _ mono.Time) { g.active = false })
 	pause(ctx, drain)
 	if err == nil {
-		err = l.do(func(mono.Time) { r = results(groups) })
+		err = l.do(func(mono.Time) {
+			r = results(groups)
+			r.Stall = float64(l.stall) / 1e3
+		})
 	}
 	return r, errors.Join(err, ctx.Err())
 }

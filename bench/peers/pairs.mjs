@@ -131,6 +131,8 @@ export function serve(stack) {
       res.writeHead(500).end(String(e));
     }
   });
+  // A parent that is busy with others for long comes back on the same connection.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
   process.stdin.on("end", () => process.exit(0)).resume();
 }

@@ -2,7 +2,9 @@
  * process, whose packets travel as datagrams through the descriptors 3 (of the
  * sender) and 4, behind which bench emulates the link. It reads the line
  * "run SECONDS BYTES", sends messages of that size for that long, connecting
- * and slow start included, and answers with the bytes that arrived whole.
+ * and slow start included, and answers with the bytes that arrived whole and the
+ * seconds of processor time of the process. "alone SECONDS BYTES" is the same
+ * over queues in memory.
  *
  * Unlike usrsctp's defaults: packets of 1200 bytes without discovery, no Nagle,
  * buffers of 1 MiB, an initial window and bursts of 10 packets, no ECN. */
@@ -15,12 +17,49 @@
 
 #include "turn.h"
 
-enum { PORT = 5000, PACKET = 1200, MAX_MESSAGE = 1 << 18 };
+enum { PORT = 5000, PACKET = 1200, HEADER = 12, MAX_MESSAGE = 1 << 18 };
 
 static int wires[2] = {3, 4}; /* where they are is the ends' addresses */
 
+/* A queue of packets towards an end: usrsctp may not be called from its own
+ * output. */
+static struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t filled;
+	unsigned head, tail;
+	struct { uint16_t n; uint8_t b[2048]; } packets[4096];
+} queues[2] = {{.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER},
+	{.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER}};
+
+enum { QUEUED = sizeof queues[0].packets / sizeof queues[0].packets[0] };
+
+static int alone;
+
+static void push(struct queue *q, const void *b, size_t n) {
+	pthread_mutex_lock(&q->lock);
+	if (q->tail - q->head < QUEUED && n <= sizeof q->packets[0].b) {
+		memcpy(q->packets[q->tail % QUEUED].b, b, n);
+		q->packets[q->tail++ % QUEUED].n = n;
+		pthread_cond_signal(&q->filled);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+static size_t pop(struct queue *q, void *b) {
+	pthread_mutex_lock(&q->lock);
+	while (q->head == q->tail) pthread_cond_wait(&q->filled, &q->lock);
+	size_t n = q->packets[q->head % QUEUED].n;
+	memcpy(b, q->packets[q->head++ % QUEUED].b, n);
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
 static int output(void *addr, void *buf, size_t n, uint8_t tos, uint8_t df) {
 	(void)tos, (void)df;
+	if (alone) {
+		push(&queues[addr == &wires[0]], buf, n); /* to the other end */
+		return 0;
+	}
 	/* What the link does not take at once is lost, as on any link. */
 	(void)!send(*(int *)addr, buf, n, MSG_DONTWAIT);
 	return 0;
@@ -29,6 +68,10 @@ static int output(void *addr, void *buf, size_t n, uint8_t tos, uint8_t df) {
 static void *input(void *addr) {
 	static __thread char buf[1 << 16];
 	ssize_t n;
+	while (alone) {
+		n = pop(&queues[addr == &wires[1]], buf);
+		usrsctp_conninput(addr, buf, n, 0);
+	}
 	while ((n = recv(*(int *)addr, buf, sizeof buf, 0)) > 0) usrsctp_conninput(addr, buf, n, 0);
 	return NULL;
 }
@@ -55,7 +98,7 @@ static struct socket *open_end(int end) {
 	memset(&p, 0, sizeof p);
 	p.spp_address.ss_family = AF_CONN;
 	p.spp_flags = SPP_PMTUD_DISABLE;
-	p.spp_pathmtu = PACKET;
+	p.spp_pathmtu = PACKET - HEADER; /* it does not count the common header here */
 	must(usrsctp_setsockopt(s, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &p, sizeof p) == 0, "SCTP_PEER_ADDR_PARAMS");
 	struct sockaddr_conn a = address(end);
 	must(usrsctp_bind(s, (struct sockaddr *)&a, sizeof a) == 0, "bind");
@@ -114,7 +157,7 @@ static void run(double seconds) {
 	double left = seconds - (clock_ns(CLOCK_MONOTONIC) - start) / 1e9;
 	struct timespec wait = {(time_t)left, (long)((left - (time_t)left) * 1e9)};
 	nanosleep(&wait, NULL);
-	answer("{\"bytes\":%lld}", (long long)arrived);
+	answer("{\"bytes\":%lld,\"cpu\":%.6f}", (long long)arrived, clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
 }
 
 int main(int argc, char **argv) {
@@ -129,15 +172,15 @@ int main(int argc, char **argv) {
 	usrsctp_sysctl_set_sctp_initial_cwnd(10);
 	usrsctp_sysctl_set_sctp_max_burst_default(10);
 	usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(16);
+	char line[256], *words[MAX_WORDS];
+	int n = next_line(line, sizeof line, words);
+	if (n != 3 || atof(words[1]) <= 0 || atoi(words[2]) < 1 || atoi(words[2]) > MAX_MESSAGE) die("usrsctp: what?");
+	alone = !strcmp(words[0], "alone");
 	for (int i = 0; i < 2; i++) {
 		pthread_t t;
 		usrsctp_register_address(&wires[i]);
 		must(pthread_create(&t, NULL, input, &wires[i]) == 0, "thread");
 	}
-	char line[256], *words[MAX_WORDS];
-	int n = next_line(line, sizeof line, words);
-	if (n != 3 || strcmp(words[0], "run") || atof(words[1]) <= 0 || atoi(words[2]) < 1 || atoi(words[2]) > MAX_MESSAGE)
-		die("usrsctp: what?");
 	message = atoi(words[2]);
 	run(atof(words[1]));
 	fflush(stdout);

@@ -38,6 +38,12 @@ function srtp(i) {
   });
 }
 
+const outline = (s) =>
+  s.media
+    .map((m) => `${m.kind} ${m.port} ${m.rtp.muxId} ${m.iceParams.usernameFragment} ${m.iceCandidates.length} ${m.fmt.join(" ")}\n`)
+    .join("");
+const printed = (text) => outline(w.SessionDescription.parse(text));
+
 // Each prepares a case from its input and returns the operation and, where the
 // result is compared, what shows it.
 const cases = {
@@ -62,10 +68,10 @@ const cases = {
     () => w.parseMessage(request(i, k), k),
     (m) => `${m.getAttributeValue("USERNAME")} ${m.getAttributeValue("PRIORITY")}`,
   ],
-  "sdp/parse-realistic": (i) => [() => w.SessionDescription.parse(i.text), (s) => `${s.media.length}`],
-  "sdp/parse-simple": (i) => [() => w.SessionDescription.parse(i.text), (s) => `${s.media.length}`],
-  "sdp/serialize-realistic": (i, s = w.SessionDescription.parse(i.text)) => [() => s.string],
-  "sdp/round-trip": (i) => [() => w.SessionDescription.parse(i.text).string],
+  "sdp/parse-realistic": (i) => [() => w.SessionDescription.parse(i.text), outline],
+  "sdp/parse-simple": (i) => [() => w.SessionDescription.parse(i.text), outline],
+  "sdp/serialize-realistic": (i, s = w.SessionDescription.parse(i.text)) => [() => s.string, printed],
+  "sdp/round-trip": (i) => [() => w.SessionDescription.parse(i.text).string, printed],
   "ice/serialize": (i, c = w.Candidate.fromSdp(i.text)) => [() => c.toSdp(), String],
   "ice/round-trip": (i) => [() => w.Candidate.fromSdp(i.text).toSdp(), String],
   "srtp/encrypt-100B": encrypt,
