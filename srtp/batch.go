@@ -72,13 +72,11 @@ func (b *Batch) AddSplit(c *Context, dst []byte, header int, payload []byte) {
 		if err == nil && n != header {
 			err = ErrFormat
 		}
-		if err == nil {
-			n, err = b.seal(c, dst, dst[:header], payload)
-		}
 		if err != nil {
-			n = 0
+			b.settle(0, err)
+			return
 		}
-		b.settle(n, err)
+		b.settle(b.seal(c, dst, dst, header, payload))
 	}
 }
 
@@ -134,32 +132,42 @@ func (b *Batch) sealWhole(c *Context, dst, pkt []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := b.seal(c, dst, pkt[:header], pkt[header:])
-	if err == nil {
+	n, err := b.seal(c, dst, pkt, header, pkt[header:])
+	if err == nil && &dst[0] != &pkt[0] {
 		copy(dst, pkt[:header])
 	}
 	return n, err
 }
 
-// seal sets up the job for a packet and returns how long it will be. The
-// header's bytes are needed in dst by the time the job runs.
-func (b *Batch) seal(c *Context, dst, header, payload []byte) (int, error) {
-	n := len(header) + len(payload) + c.rtp.tag
+// seal sets up the job for a packet and returns how long it will be. The first
+// bytes of head are its header, which is needed in dst by the time the job
+// runs.
+func (b *Batch) seal(c *Context, dst, head []byte, header int, payload []byte) (int, error) {
+	n := header + len(payload) + c.rtp.tag
 	if len(dst) < n {
 		return 0, ErrShort
 	}
 	if n > MaxPacket {
 		return 0, ErrFormat
 	}
-	index, err := c.nextIndex(header)
-	if err != nil {
-		return 0, err
-	}
-	if c.profile.aead() {
-		c.rtp.sealGCM(b.nextGCM(), dst, len(header), payload, ssrcOf(header), index)
+	ssrc, seq := ssrcOf(head), seqOf(head)
+	var index uint64
+	if s := c.streams.last; s != nil && s.ssrc == ssrc && uint16(s.ahead) == seq && s.ahead < MaxRTP && c.sent < MaxRTP {
+		// Next in order, which nearly every packet is.
+		index = s.ahead
+		s.window.next()
+		c.sent++
 	} else {
-		c.rtp.sealCM(b.nextCM(), dst, len(header), payload, ssrcOf(header), index)
+		var err error
+		if index, err = c.nextIndex(ssrc, seq); err != nil {
+			return 0, err
+		}
 	}
+	if c.rtp.gcm == nil {
+		c.rtp.sealCM(b.nextCM(), dst, header, payload, ssrc, index)
+		return n, nil
+	}
+	c.rtp.sealGCM(b.nextGCM(), dst, header, payload, ssrc, index)
 	return n, nil
 }
 

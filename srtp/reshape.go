@@ -54,7 +54,7 @@ func (c *Context) protectReshaped(dst, pkt []byte) (int, error) {
 	if len(dst) < n+len(c.mki) {
 		return 0, ErrShort
 	}
-	index, err := c.nextIndex(pkt)
+	index, err := c.nextIndex(ssrcOf(pkt), seqOf(pkt))
 	if err != nil {
 		return 0, err
 	}

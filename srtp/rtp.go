@@ -60,7 +60,7 @@ func (c *Context) Protect(dst, pkt []byte) (int, error) {
 	if n > MaxPacket {
 		return 0, ErrFormat
 	}
-	index, err := c.nextIndex(pkt)
+	index, err := c.nextIndex(ssrcOf(pkt), seqOf(pkt))
 	if err != nil {
 		return 0, err
 	}
@@ -135,19 +135,11 @@ func (c *Context) checkRTP(dst, pkt []byte) (int, error) {
 	return header, nil
 }
 
-// nextIndex assigns the packet that starts with this header its index, and
-// makes it the source's.
-func (c *Context) nextIndex(header []byte) (uint64, error) {
+// nextIndex assigns the packet with this source and sequence number its index,
+// and makes it the source's.
+func (c *Context) nextIndex(ssrc uint32, seq uint16) (uint64, error) {
 	if c.sent >= MaxRTP {
 		return 0, ErrLimit
-	}
-	ssrc, seq := ssrcOf(header), seqOf(header)
-	if s := c.streams.last; s != nil && s.ssrc == ssrc && uint16(s.ahead) == seq && s.ahead < MaxRTP {
-		// Next in order, which nearly every packet is.
-		index := s.ahead
-		s.window.next()
-		c.sent++
-		return index, nil
 	}
 	s := c.streams.find(ssrc)
 	if s == nil {
