@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -166,19 +165,4 @@ func handle[T any](f func(r *http.Request) (T, error)) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(v)
 	}
-}
-
-// profiles adds the paths that profile the process itself.
-func profiles(mux *http.ServeMux) {
-	var f *os.File
-	mux.Handle("POST /profile/start", handle(func(r *http.Request) (none struct{}, err error) {
-		if f, err = os.Create(r.FormValue("file")); err != nil {
-			return none, err
-		}
-		return none, pprof.StartCPUProfile(f)
-	}))
-	mux.Handle("POST /profile/stop", handle(func(r *http.Request) (none struct{}, err error) {
-		pprof.StopCPUProfile()
-		return none, f.Close()
-	}))
 }

@@ -23,7 +23,7 @@ const connectRTT = 100
 
 func connectScenario() *scenario {
 	return &scenario{
-		name: "connect", about: "a PeerConnection with a data channel, from nothing to connected at both ends: wall, CPU, round trips",
+		name: "connect", children: true, about: "a PeerConnection with a data channel, from nothing to connected at both ends: wall, CPU, round trips",
 		cases: []string{
 			"wall/pair/rtt0", "cpu/pair", "roundtrips/pair/rtt100",
 			"wall/server/rtt0", "cpu/server", "roundtrips/server/rtt100",

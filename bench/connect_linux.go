@@ -119,6 +119,17 @@ func connectOne(r *run, path string, c connectCase, peers []peer) error {
 	if r.quick {
 		rounds, each = min(rounds, 5), each/2
 	}
+	profile := func(call string) error {
+		for i, p := range t.ends {
+			if err := r.profileChild(ctx, p, "connect", path, names[i], call); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := profile("/profile/start"); err != nil {
+		return err
+	}
 	values := make([][]float64, len(names))
 	for round := range rounds + 1 { // the first one warms up
 		for i := range names {
@@ -132,6 +143,9 @@ func connectOne(r *run, path string, c connectCase, peers []peer) error {
 				values[k] = append(values[k], c.value(res))
 			}
 		}
+	}
+	if err := profile("/profile/stop"); err != nil {
+		return err
 	}
 	for i, p := range peers {
 		row := Row{Scenario: "connect", Case: path, Unit: c.unit(), Better: lower, Peer: p.name, PeerVersion: p.version()}

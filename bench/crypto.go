@@ -101,15 +101,8 @@ func cryptoOne(r *run, path string, c cryptoCase, p peer, rounds int) error {
 		return err
 	}
 	ours.name, rival.name = "sluice", p.name
-	stop, err := r.startProfile("crypto", path)
-	if err != nil {
-		return err
-	}
 	ghz := coreGHz()
 	times := interleave([]contender{ours, rival}, rounds)
-	if err := stop(); err != nil {
-		return err
-	}
 	count := allocs(ours)
 	row := Row{Scenario: "crypto", Case: path, Unit: "ns/packet", Better: lower, Peer: p.name, PeerVersion: p.version(), Allocs: &count, terse: true}
 	if c.algorithm == "sha256" {

@@ -17,7 +17,7 @@ type dataCase struct {
 
 func dataScenario() *scenario {
 	s := &scenario{
-		name: "datachannel", about: "data channels over the loopback network: round trip, and delivered bytes with CPU time",
+		name: "datachannel", children: true, about: "data channels over the loopback network: round trip, and delivered bytes with CPU time",
 		quick: []string{"rtt/1KB", "rtt/64KB", "throughput/16KB/ordered/1ch/1conn", "throughput/64KB/unordered/1ch/1conn"},
 		peers: append(dataPeers(), weriftPeer, nodeDataChannelPeer), missing: fanoutMissing, measure: measureData,
 	}

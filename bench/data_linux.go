@@ -139,8 +139,7 @@ func dataProfiles(ctx context.Context, r *run, path string, turns []*dataTurns, 
 		return nil
 	}
 	for _, t := range turns {
-		q := url.Values{"file": {absolute(r.profilePath("datachannel", path, t.name))}}
-		if err := t.child.call(ctx, call, q, nil); err != nil {
+		if err := r.profileChild(ctx, t.child, "datachannel", path, t.name, call); err != nil {
 			return err
 		}
 	}

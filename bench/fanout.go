@@ -28,7 +28,7 @@ const (
 func fanoutScenario() *scenario {
 	pion := module("github.com/pion/webrtc/v4")
 	s := &scenario{
-		name: "fanout", about: "publishers through a server to many viewers: server CPU per delivered packet, latency, memory",
+		name: "fanout", children: true, about: "publishers through a server to many viewers: server CPU per delivered packet, latency, memory",
 		cases: []string{"video/1x50", "video/1x100", "video/1x200", "video/20x10", "audio/1x200", "audio/1x500", "video-loss/1x50"},
 		quick: []string{"video/1x50"},
 		peers: []peer{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -140,23 +139,11 @@ func (t *contest) profile(ctx context.Context, r *run, call string) error {
 		if r.profile == "" || t.args[s.name] != nil {
 			continue
 		}
-		q := url.Values{"file": {absolute(r.profilePath("fanout", t.path, s.name))}}
-		if err := s.server.call(ctx, call, q, nil); err != nil {
+		if err := r.profileChild(ctx, s.server, "fanout", t.path, s.name, call); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func absolute(path string) string {
-	if strings.HasPrefix(path, "/") {
-		return path
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	return dir + "/" + path
 }
 
 // start starts the processes and connects everybody.

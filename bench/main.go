@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -20,7 +19,8 @@ type run struct {
 	quick   bool
 	asked   bool // the peers are named on the command line
 	version string
-	profile string // directory, empty: none
+	profile string   // directory, empty: none
+	kinds   []string // of profiles
 	table   *table
 	rows    []Row
 }
@@ -32,15 +32,10 @@ func (r *run) emit(row Row) {
 	r.table.row(row)
 }
 
-// profilePath names the profile of a case; the directory exists.
-func (r *run) profilePath(scenario, kase, who string) string {
-	name := strings.ReplaceAll(scenario+"/"+kase, "/", "_")
-	return filepath.Join(r.profile, name+"."+strings.ReplaceAll(who, "/", "_")+".pprof")
-}
-
 type options struct {
-	peers, json, save, against, profile string
-	quick, list                         bool
+	peers, json, save, against, profile, profiles string
+	kinds                                         []string
+	quick, list                                   bool
 }
 
 const intro = `bench measures Sluice against its peers, interleaved in one run, and reports
@@ -105,6 +100,7 @@ func bench(args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.save, "save", "", "also write the rows to perf/results/`version`.json")
 	fs.StringVar(&o.against, "against", "", "hold the ratios against perf/results/`version`.json: measure twice more what fell beyond the noise, exit 1 when it fell each time")
 	fs.StringVar(&o.profile, "cpuprofile", "", "write a pprof CPU profile of each case into `directory`")
+	fs.StringVar(&o.profiles, "profiles", "cpu", "with -cpuprofile, the `kinds`, separated by commas: cpu, allocs, mutex, block")
 	fs.BoolVar(&o.list, "list", false, "show scenarios, cases and peers, and whether each can run here")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -137,6 +133,12 @@ func bench(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "bench: -save wants a version such as %s, not a path\n", developing)
 		return 2
 	}
+	kinds, err := parseKinds(o.profiles)
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 2
+	}
+	o.kinds = kinds
 	return measure(o, picked, only, stdout, stderr)
 }
 
@@ -145,7 +147,7 @@ func measure(o options, picked []selection, only func([]peer) []peer, stdout, st
 	if o.json == "-" {
 		show = stderr
 	}
-	r := &run{quick: o.quick, asked: o.peers != "", version: developing, profile: o.profile, table: &table{w: show, terminal: isTerminal(show)}}
+	r := &run{quick: o.quick, asked: o.peers != "", version: developing, profile: o.profile, kinds: o.kinds, table: &table{w: show, terminal: isTerminal(show)}}
 	if o.save != "" {
 		r.version = o.save
 	}
@@ -199,7 +201,15 @@ func measureOne(r *run, s selection, peers []peer) error {
 	if len(able) == 0 {
 		return nil
 	}
-	return s.measure(r, s.cases, able)
+	if r.profile == "" || s.children {
+		return s.measure(r, s.cases, able)
+	}
+	for _, c := range s.cases {
+		if err := r.profiled(s.name, c, func() error { return s.measure(r, []string{c}, able) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func write(o options, rows []Row, stdout, stderr io.Writer) error {

@@ -9,7 +9,7 @@ const memoryViewers = 100
 
 func memoryScenario() *scenario {
 	return &scenario{
-		name:  "memory",
+		name: "memory", children: true,
 		about: "memory, goroutines, descriptors of a PeerConnection with a data channel, idle (with its CPU time) and active, and of a fan-out's viewer",
 		cases: []string{"idle", "active", "viewer"},
 		quick: []string{"idle", "viewer"},

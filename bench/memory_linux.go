@@ -96,6 +96,9 @@ func memoryPairsCase(r *run, path string, peers []peer) error {
 			return err
 		}
 		defer p.stop()
+		if err := r.profileChild(ctx, p, "memory", path, name, "/profile/start"); err != nil {
+			return err
+		}
 		var before, after census
 		if err := p.call(ctx, "/connect", url.Values{"n": {"1"}}, nil); err != nil {
 			return err
@@ -123,6 +126,9 @@ func memoryPairsCase(r *run, path string, peers []peer) error {
 		w.add("rss_kib", float64(after.RSS-before.RSS)/1024/memoryConns)
 		w.add("goroutines", float64(after.Goroutines-before.Goroutines)/memoryConns)
 		w.add("descriptors", float64(after.FDs-before.FDs)/memoryConns)
+		if err := r.profileChild(ctx, p, "memory", path, name, "/profile/stop"); err != nil {
+			return err
+		}
 		return nil
 	})
 }

@@ -145,14 +145,7 @@ func (c *microCase) measure(r *run, peers []peer, node *nodePeer) error {
 			if err := agree(ours, rival); err != nil {
 				return err
 			}
-			stop, err := r.startProfile("micro", c.path)
-			if err != nil {
-				return err
-			}
 			times := interleave([]contender{ours.contender, rival.contender}, rounds)
-			if err := stop(); err != nil {
-				return err
-			}
 			mine, theirs = times[0], times[1]
 			if n := allocs(rival.contender); n > 0 {
 				row.PeerAlso = map[string]float64{"allocs": float64(n)}

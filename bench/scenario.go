@@ -8,11 +8,12 @@ import (
 
 // A scenario is one family of measurements.
 type scenario struct {
-	name  string
-	about string
-	cases []string // paths, most general part first
-	quick []string // what -quick runs; nil means all
-	peers []peer
+	name     string
+	about    string
+	cases    []string // paths, most general part first
+	quick    []string // what -quick runs; nil means all
+	peers    []peer
+	children bool // its contenders are processes, which profile themselves
 	// missing tells why the scenario cannot run here; empty: it can.
 	missing func() string
 	// measure runs the cases against the peers, emits a row for each pair, or

@@ -53,12 +53,8 @@ func socketsOne(r *run, path string, c socketCase, p peer, rounds int) error {
 		}
 	}
 	ours.offered, ours.delivered, theirs.offered, theirs.delivered = 0, 0, 0, 0
-	stop, err := r.startProfile("sockets", path)
-	if err != nil {
-		return err
-	}
 	times, err := turns(cs, rounds)
-	if err := errors.Join(err, stop()); err != nil {
+	if err != nil {
 		return err
 	}
 	row := Row{Scenario: "sockets", Case: path, Unit: "ns CPU/datagram", Better: lower, Peer: p.name, PeerVersion: p.version(), terse: true}

@@ -3,10 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
-	"runtime/pprof"
 	"slices"
 	"strings"
 
@@ -130,13 +127,9 @@ func srtpOne(r *run, path string, peers []peer, rivals map[string]rival, rounds 
 	if err != nil {
 		return err
 	}
-	stop, err := r.startProfile("srtp", path)
-	if err != nil {
-		return err
-	}
 	ghz := coreGHz()
 	times, err := turns(cs, rounds)
-	if err := errors.Join(err, stop()); err != nil {
+	if err != nil {
 		return err
 	}
 	count := allocs(cs[0])
@@ -157,25 +150,6 @@ func srtpOne(r *run, path string, peers []peer, rivals map[string]rival, rounds 
 		r.emit(row)
 	}
 	return nil
-}
-
-// startProfile profiles this process if -cpuprofile was given. The samples
-// carry the label "contender".
-func (r *run) startProfile(scenario, kase string) (stop func() error, err error) {
-	if r.profile == "" {
-		return func() error { return nil }, nil
-	}
-	f, err := os.Create(r.profilePath(scenario, kase, "all"))
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, err
-	}
-	return func() error {
-		pprof.StopCPUProfile()
-		return f.Close()
-	}, nil
 }
 
 // srtpContenders makes Sluice's and then those of the peers that have the
