@@ -41,6 +41,7 @@ type packet struct {
 	v        rtp.View
 	seq      int64 // extended
 	keyframe bool  // begins a key frame
+	fresh    bool  // the first of another source, whose numbering is its own
 	cell     int32 // of the home shard's slab; -1: not in one
 }
 

@@ -48,6 +48,7 @@ type leg struct {
 	dead   bool
 
 	waiting   bool // for a key frame
+	video     bool
 	base      int64
 	seqShift  uint16
 	tsShift   uint32
@@ -242,7 +243,8 @@ func (s *Shard) attach(now mono.Time, from *Stream, l *leg) {
 	}
 	l.st = st
 	l.active = false
-	l.waiting = from.cfg.Video
+	l.video = from.cfg.Video
+	l.waiting = l.video
 	l.clock = from.cfg.ClockRate
 	st.legs = append(st.legs, l)
 	if l.cfg.NACK && st.cache == nil {
@@ -304,6 +306,9 @@ func (l *leg) forward(now mono.Time, st *Stream) {
 // takes decides whether the packet goes to this receiver, and begins the
 // numbering with the first that does.
 func (l *leg) takes(now mono.Time, p *packet) bool {
+	if p.fresh && l.active {
+		l.active, l.waiting = false, l.video
+	}
 	if l.active {
 		// What was sent before the key frame is of no use behind it.
 		return p.seq >= l.base

@@ -75,9 +75,9 @@ func (t *Transport) SetReceivers(rs Receivers) {
 
 // rebind carries the bindings over to the new receivers.
 func (t *Transport) rebind() {
-	old := t.streams
+	old, were := t.streams, t.bySSRC
 	t.streams = nil
-	clear(t.bySSRC)
+	t.bySSRC = make(map[uint32]binding, len(were))
 	for i := range t.receivers.List {
 		r := &t.receivers.List[i]
 		for _, rs := range r.Streams {
@@ -99,6 +99,17 @@ func (t *Transport) rebind() {
 		if !t.has(st) {
 			st.unbind()
 		}
+	}
+	for ssrc := range were {
+		if _, ok := t.bySSRC[ssrc]; !ok {
+			if len(t.retired) >= maxStreams {
+				clear(t.retired)
+			}
+			t.retired[ssrc] = struct{}{}
+		}
+	}
+	for ssrc := range t.bySSRC {
+		delete(t.retired, ssrc)
 	}
 }
 
@@ -172,6 +183,12 @@ func (t *Transport) receiveRTP(now mono.Time, pkt []byte, at mono.Time, cell int
 // packet is authentic, so the peer itself says so.
 func (t *Transport) bind(v *rtp.View) (b binding, ok bool) {
 	s := t.shard
+	// What a section that is gone still sends without a MID is not for the one
+	// that is left with its payload type.
+	if _, gone := t.retired[v.SSRC]; gone && len(v.Extension(t.receivers.MIDExt)) == 0 {
+		s.drop(DropUnknownSSRC)
+		return b, false
+	}
 	b.r = t.section(v)
 	if b.r == nil {
 		s.drop(DropUnknownSSRC)
@@ -194,6 +211,7 @@ func (t *Transport) bind(v *rtp.View) (b binding, ok bool) {
 		b.st.rtxSSRC = v.SSRC
 	} else {
 		delete(t.bySSRC, b.st.ssrc)
+		b.st.fresh = b.st.ssrc != 0
 		b.st.ssrc = v.SSRC
 		b.st.bound = false
 	}
@@ -253,7 +271,7 @@ func (st *Stream) receive(now mono.Time, v *rtp.View, at mono.Time, f *Format, c
 		st.rx = rxState{}
 		st.lost.reset()
 		st.nextKey = 0
-		if st.keyWanted {
+		if st.keyWanted || st.fresh && st.cfg.Video {
 			st.requestKeyframe(now)
 		}
 	}
@@ -284,7 +302,8 @@ func (st *Stream) repair(v *rtp.View, f *Format, cell int32) {
 }
 
 func (st *Stream) accept(v *rtp.View, seq int64, f *Format, cell int32) {
-	p := packet{v: *v, seq: seq, cell: cell}
+	p := packet{v: *v, seq: seq, cell: cell, fresh: st.fresh}
+	st.fresh = false
 	if payload := v.Payload(); len(payload) > 0 {
 		p.keyframe = f.Codec.startsKeyframe(payload)
 	}

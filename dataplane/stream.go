@@ -58,6 +58,7 @@ type Stream struct {
 	ssrc        uint32
 	rtxSSRC     uint32
 	bound       bool
+	fresh       bool // another source has taken the stream over
 	nack, pli   bool
 	rx          rxState
 	lost        missing

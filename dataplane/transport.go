@@ -45,6 +45,7 @@ type Transport struct {
 
 	receivers Receivers
 	bySSRC    map[uint32]binding
+	retired   map[uint32]struct{} // sources of sections that are gone, at most maxStreams
 	streams   []*Stream
 	legs      map[uint32]*leg // by media and RTX SSRC
 	legList   []*leg
@@ -72,7 +73,7 @@ func (t *Transport) timerNode() *timerNode { return &t.node }
 func (e *Engine) NewTransport(s *Shard, cfg TransportConfig) *Transport {
 	t := &Transport{
 		engine: e, shard: s, lane: cfg.Lane, endpoint: cfg.Endpoint, cname: cfg.CNAME, ssrc: cfg.SSRC,
-		bySSRC: map[uint32]binding{}, legs: map[uint32]*leg{}, rtt: defaultRTT,
+		bySSRC: map[uint32]binding{}, retired: map[uint32]struct{}{}, legs: map[uint32]*leg{}, rtt: defaultRTT,
 	}
 	s.Post(func(s *Shard, _ mono.Time) { bump(&s.count.transports, 1) })
 	return t

@@ -441,6 +441,56 @@ func TestClass47_RIDsBindOnlyWithinTheirSection(t *testing.T) {
 	}
 }
 
+// A section that goes leaves packets on their way, which may bear no MID by
+// then: they are not for the section that is left, though it has their payload
+// type. One that names its section is.
+func TestClass47_LatePacketsOfASectionThatIsGoneTakeNothingOver(t *testing.T) {
+	r := newRig(t, 1)
+	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+	section := func(mid string, st *Stream) Receiver {
+		return Receiver{MID: mid, Formats: []Format{{PayloadType: vp8PT, ClockRate: 90000, Codec: CodecVP8}}, Streams: []ReceiverStream{{Stream: st}}}
+	}
+	newStream := func() *Stream {
+		return r.e.NewStream(r.e.shards[0], StreamConfig{Video: true, ClockRate: 90000})
+	}
+	first, second := newStream(), newStream()
+	rs := Receivers{MIDExt: midExt, List: []Receiver{section("1", first), section("2", second)}}
+	pub.tr.SetReceivers(rs)
+	v := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+	v.view(second)
+	send := func(ssrc uint32, seq uint16, mid string, payload []byte) {
+		h := rtp.Header{PayloadType: vp8PT, SSRC: ssrc, Seq: seq}
+		if mid != "" {
+			h.Extensions = []rtp.ExtPair{{ID: midExt, Data: []byte(mid)}}
+		}
+		r.deliver(0, pub.addr, pub.rtp(h, payload))
+	}
+	send(1, 20000, "1", keyPayload)
+	send(2, 100, "2", keyPayload)
+	rs.List = rs.List[1:]
+	pub.tr.SetReceivers(rs)
+	r.step()
+	send(1, 20001, "", keyPayload)
+	send(2, 101, "", interPayload)
+	media, _ := v.received()
+	if len(media) != 2 || media[1].Seq != media[0].Seq+1 || r.drops(DropUnknownSSRC) != 1 {
+		t.Fatalf("%d packets forwarded, %d dropped", len(media), r.drops(DropUnknownSSRC))
+	}
+
+	// The source of before, which says where it belongs now: the numbering goes
+	// on, from a key frame.
+	send(1, 20002, "2", interPayload)
+	send(1, 20003, "", keyPayload)
+	send(1, 20004, "", interPayload)
+	more, _ := v.received()
+	if len(more) != 2 || more[0].Seq != media[1].Seq+1 || more[1].Seq != media[1].Seq+2 {
+		t.Fatalf("%d packets of the other source forwarded", len(more))
+	}
+	if r.drops(DropProtect) != 0 {
+		t.Errorf("%d packets could not be protected", r.drops(DropProtect))
+	}
+}
+
 func TestClass12_SourcesAreBounded(t *testing.T) {
 	r := newRig(t, 1)
 	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)

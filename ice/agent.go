@@ -43,8 +43,9 @@ type Agent struct {
 	pairs     []*pair
 	triggered []*pair // RFC 8445 §6.1.4.1, first in first out
 	txs       []*transaction
-	nextSlot  mono.Time // Ta
+	balance   mono.Time // of slots, see pace.go
 	startedAt mono.Time // remote credentials known; 0: not
+	hopeAt    mono.Time // since then there is nothing new to hope for
 
 	selected   *pair
 	followed   *pair // the peer's choice, which we left; nil: none
@@ -105,6 +106,12 @@ func unmapAll(in []netip.Addr) (out []netip.Addr) {
 // the path it came on: Local is where it was sent to, Remote where from. b is
 // borrowed for the call. An error tells why the packet had no effect.
 func (a *Agent) HandlePacket(now mono.Time, b []byte, p Path) error {
+	return a.HandlePacketAt(now, now, b, p)
+}
+
+// HandlePacketAt is HandlePacket for a packet that arrived at another instant
+// than now, earlier as a rule. Round trips end there.
+func (a *Agent) HandlePacketAt(now, arrived mono.Time, b []byte, p Path) error {
 	if a.state == StateClosed {
 		return ErrClosed
 	}
@@ -129,7 +136,7 @@ func (a *Agent) HandlePacket(now mono.Time, b []byte, p Path) error {
 		// RFC 8445 §11: a keepalive; nobody signed it, so it means nothing.
 		return nil
 	default:
-		err = a.handleResponse(now, m, p)
+		err = a.handleResponse(now, arrived, m, p)
 	}
 	if err == nil {
 		a.step(now)
@@ -165,9 +172,7 @@ func (a *Agent) Timeout() mono.Time {
 		t.add(x.deadline)
 	}
 	a.gatherTimeout(&t)
-	if a.hasWork() {
-		t.add(max(a.nextSlot, 1))
-	}
+	a.paceTimeout(&t)
 	a.nominationTimeout(&t)
 	a.consentTimeout(&t)
 	a.stateTimeout(&t)

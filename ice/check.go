@@ -7,24 +7,6 @@ import (
 	"github.com/sluicertc/sluice/stun"
 )
 
-// pace starts at most one new transaction every Ta (RFC 8445 §6.1.4.2, §14.2).
-func (a *Agent) pace(now mono.Time) {
-	if now < a.nextSlot || a.state == StateFailed {
-		return
-	}
-	if a.gen.remoteKey != nil && !a.cfg.Lite && len(a.triggered) > 0 || !a.nextAsk(now) {
-		if a.gen.remoteKey == nil || a.cfg.Lite {
-			return
-		}
-		pr := a.nextPair()
-		if pr == nil {
-			return
-		}
-		a.check(now, pr)
-	}
-	a.nextSlot = now.Add(a.cfg.Ta)
-}
-
 // check sends a connectivity check for pr (RFC 8445 §7.2.4).
 func (a *Agent) check(now mono.Time, pr *pair) {
 	a.supersede(now, pr)
@@ -52,7 +34,7 @@ func (a *Agent) checkRTO() time.Duration {
 }
 
 // handleResponse takes a success or error response.
-func (a *Agent) handleResponse(now mono.Time, m stun.Message, p Path) error {
+func (a *Agent) handleResponse(now, arrived mono.Time, m stun.Message, p Path) error {
 	x := a.findTransaction(m.TransactionID())
 	if x == nil {
 		a.drops.UnknownTransaction++
@@ -92,7 +74,7 @@ func (a *Agent) handleResponse(now mono.Time, m stun.Message, p Path) error {
 		a.checkFailed(pr)
 		return nil
 	}
-	a.measure(now, x)
+	a.measure(arrived, x)
 	pr.answered = now
 	a.validate(pr.remote, p)
 	if x.kind == txConsent {
@@ -114,10 +96,7 @@ func (a *Agent) succeeded(now mono.Time, pr *pair, nominate bool) {
 	if pr.gen != a.gen {
 		return // its check began before a restart
 	}
-	pr.state = PairSucceeded
-	if pr.validAt == 0 {
-		pr.validAt = now
-	}
+	a.valid(now, pr)
 	a.unfreeze(pr)
 	switch {
 	case nominate && a.role == Controlling:
@@ -126,6 +105,18 @@ func (a *Agent) succeeded(now mono.Time, pr *pair, nominate bool) {
 	case pr.nominateOnSuccess && a.role == Controlled:
 		pr.nominateOnSuccess = false
 		a.nominatedByPeer(now, pr)
+	}
+}
+
+// valid puts pr on the valid list.
+func (a *Agent) valid(now mono.Time, pr *pair) {
+	pr.state = PairSucceeded
+	if pr.validAt != 0 {
+		return
+	}
+	pr.validAt = now
+	if a.selected == nil {
+		a.emit(Event{Kind: EventUsable, Path: pr.path()})
 	}
 }
 
@@ -155,11 +146,13 @@ func (a *Agent) switchRole() {
 	a.emit(Event{Kind: EventRole, Role: a.role})
 }
 
-// measure takes a round trip, unless a retransmission makes it ambiguous.
-func (a *Agent) measure(now mono.Time, x *transaction) {
-	if x.attempts == 1 {
+// measure takes a round trip, unless a retransmission makes it ambiguous. It
+// is never zero, which would say that there is none: the clock that stamps
+// packets may differ from ours by more than loopback takes.
+func (a *Agent) measure(arrived mono.Time, x *transaction) {
+	if x.attempts == 1 && x.left != 0 {
 		c := &x.pair.counters
-		c.rtt = now.Sub(x.sent)
+		c.rtt = max(arrived.Sub(x.left), minRTT)
 		c.totalRTT += c.rtt
 		c.rttSamples++
 	}

@@ -34,13 +34,13 @@ type Config struct {
 	Rand io.Reader
 
 	// Durations; zero means the default.
-	Ta                  time.Duration // 50 ms between new transactions, at least 5 ms (RFC 8445 §14.2)
+	Ta                  time.Duration // 50 ms between new transactions on average, at least 5 ms (RFC 8445 §14.2)
 	RTO                 time.Duration // 500 ms, first retransmission (RFC 8445 §14.3)
 	GatherTimeout       time.Duration // 5 s for the STUN servers to answer
 	ConsentInterval     time.Duration // 5 s, times 0.8 to 1.2; at least 5 s (RFC 7675 §5.1)
 	ConsentExpiry       time.Duration // 30 s (RFC 7675 §5.1)
 	DisconnectedTimeout time.Duration // 7 s without a sign of life
-	FailedTimeout       time.Duration // 39.5 s without a pair (RFC 8863 §4)
+	FailedTimeout       time.Duration // 39.5 s without a pair, from the peer's last new candidate (RFC 8863 §4)
 	Keepalive           time.Duration // 15 s, of server-reflexive mappings (RFC 8445 §11)
 
 	// MaxRequests is how often a check is sent at most. Zero: 7 (RFC 8489 §6.2.1).
@@ -63,6 +63,10 @@ var (
 	ErrStale        = errors.New("ice: candidate of another generation of credentials")
 	ErrConfig       = errors.New("ice: configuration out of range")
 )
+
+// Validate reports what New would refuse about anything but the addresses and
+// the credentials.
+func (c Config) Validate() error { return c.defaults() }
 
 func (c *Config) defaults() error {
 	for _, d := range []struct {

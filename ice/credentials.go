@@ -105,7 +105,7 @@ func (a *Agent) SetRemoteCredentials(now mono.Time, ufrag, pwd string) error {
 	g.remoteUfrag, g.remotePwd = ufrag, pwd
 	g.remoteKey = stun.NewKey([]byte(pwd))
 	g.username = ufrag + ":" + g.localUfrag
-	a.startedAt = now
+	a.startedAt, a.hopeAt = now, now
 	a.forgetForeign(ufrag)
 	early := a.early
 	a.early = nil

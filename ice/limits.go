@@ -53,6 +53,16 @@ const (
 	// last one of their kind if they tell a condition, else dropped and counted.
 	MaxEvents = 256
 
+	// How many slots of Ta a transaction may run ahead of the pacing, see
+	// pace.go: those which guess, the triggered checks, of which each follows an
+	// authentic request of the peer's, and those of pairs that have answered. So
+	// many begin at once at most, and one each Ta after that: a peer, or who
+	// replays what it signed, gets for a request one answer and one check, and
+	// for a hundred at once, a hundred answers and 12 checks.
+	burstNew       = 4
+	burstTriggered = 12
+	burstValid     = 16
+
 	// MaxReplays is how many recent transaction ids of the peer are kept with
 	// their source, so that a captured check cannot be replayed from elsewhere:
 	// at one check every 2.5 s, 160 s.
@@ -74,9 +84,10 @@ const (
 	maxFoundation    = 32 // RFC 8839 §5.1
 	maxHostName      = 253
 	minTa            = 5 * time.Millisecond // RFC 8445 §14.2
-	lastWait         = 16                   // Rm of RFC 8489 §6.2.1, in RTOs
-	keepQueue        = 8                    // entries of an empty queue which are not freed
-	consentSends     = 3                    // of one consent request, see consent.go
-	minClaim         = 2 * time.Second      // of silence before an aggressive peer may go lower, see nominate.go
-	previousGrace    = 30 * time.Second     // RFC 7675 §5.1: as long as consent may last
+	minRTT           = time.Microsecond
+	lastWait         = 16               // Rm of RFC 8489 §6.2.1, in RTOs
+	keepQueue        = 8                // entries of an empty queue which are not freed
+	consentSends     = 3                // of one consent request, see consent.go
+	minClaim         = 2 * time.Second  // of silence before an aggressive peer may go lower, see nominate.go
+	previousGrace    = 30 * time.Second // RFC 7675 §5.1: as long as consent may last
 )

@@ -168,15 +168,10 @@ func (a *Agent) trigger(pr *pair) {
 	}
 }
 
-// nextPair takes the pair to check next: a triggered one, else the Waiting one
-// of highest priority, else a Frozen one whose foundation nobody is checking
-// (RFC 8445 §6.1.4.2). nil: none.
+// nextPair gives the pair to check next: the Waiting one of highest priority,
+// else a Frozen one whose foundation nobody is checking (RFC 8445 §6.1.4.2).
+// nil: none.
 func (a *Agent) nextPair() *pair {
-	if len(a.triggered) > 0 {
-		pr := a.triggered[0]
-		a.triggered = slices.Delete(a.triggered, 0, 1)
-		return pr
-	}
 	if pr := a.highest(PairWaiting); pr != nil {
 		return pr
 	}
@@ -220,15 +215,4 @@ func (a *Agent) unfreeze(pr *pair) {
 			q.state = PairWaiting
 		}
 	}
-}
-
-// hasWork reports whether pace would send something if the slot were open.
-func (a *Agent) hasWork() bool {
-	if a.hasAsks() {
-		return true
-	}
-	if a.gen.remoteKey == nil || a.cfg.Lite {
-		return false
-	}
-	return len(a.triggered) > 0 || a.highest(PairWaiting) != nil || a.thawable() != nil
 }

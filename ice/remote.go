@@ -55,6 +55,7 @@ func (a *Agent) AddRemoteCandidate(now mono.Time, c Candidate) error {
 		return ErrTooMany
 	}
 	a.addRemote(c)
+	a.hopeAt = now
 	a.step(now)
 	return nil
 }

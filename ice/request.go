@@ -167,14 +167,15 @@ func (a *Agent) admit(now mono.Time, c *incoming) {
 			return
 		}
 	}
-	if pr.firstRequest == 0 {
-		pr.firstRequest = now
+	first := pr.firstRequest == 0
+	if first {
+		pr.firstRequest, a.hopeAt = now, now
 		a.aggressive = a.aggressive || c.hasty && !a.nominatedNow()
 	}
 	a.heard(now, pr)
 	if a.cfg.Lite {
 		// RFC 8445 §7.3.2: the request itself makes the pair valid.
-		pr.state, pr.validAt = PairSucceeded, now
+		a.valid(now, pr)
 		if c.useCandidate {
 			a.nominatedByPeer(now, pr)
 		} else {
@@ -184,9 +185,15 @@ func (a *Agent) admit(now mono.Time, c *incoming) {
 	}
 	nominate := c.useCandidate && a.role == Controlled
 	if pr.state == PairSucceeded {
-		if nominate {
+		switch {
+		case nominate:
 			a.nominatedByPeer(now, pr)
-		} else {
+		case first && a.role == Controlled && !a.nominatedNow():
+			// Deviates: RFC 8445 §7.3.1.4 asks for nothing here, and peers
+			// differ: Pion nominates when a check of ours comes after its own
+			// was answered, else 200 ms later.
+			a.trigger(pr)
+		default:
 			a.used(now, pr)
 		}
 		return

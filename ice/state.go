@@ -33,8 +33,12 @@ func (a *Agent) updateState(now mono.Time) {
 		return
 	}
 	s := a.current(now)
-	if s == StateCompleted && a.state <= StateChecking {
-		a.setState(StateConnected) // nobody should miss the one for the other
+	// Nobody should miss the one for the other.
+	if s > StateChecking && a.state == StateNew {
+		a.setState(StateChecking)
+	}
+	if s == StateCompleted && a.state == StateChecking {
+		a.setState(StateConnected)
 	}
 	a.setState(s)
 }
@@ -47,13 +51,14 @@ func (a *Agent) setState(s State) {
 }
 
 // expired reports whether the search is over and in vain. RFC 8863 §4: not
-// before the timer ran out, since a check of the peer's may still arrive.
+// before the timer ran out, since a check of the peer's may still arrive. What
+// the peer adds, a candidate or a pair, begins it anew; a check that nobody
+// answers does not prolong it.
 //
 // Deviates: RFC 8838 §8.1 waits for end-of-candidates too; a peer which never
 // sends it would keep the agent for ever.
 func (a *Agent) expired(now mono.Time) bool {
-	return a.selected == nil && a.startedAt != 0 &&
-		now >= a.startedAt.Add(a.cfg.FailedTimeout) && (a.cfg.Lite || !a.pending())
+	return a.selected == nil && a.startedAt != 0 && now >= a.hopeAt.Add(a.cfg.FailedTimeout)
 }
 
 func (a *Agent) current(now mono.Time) State {
@@ -89,7 +94,7 @@ func (a *Agent) stateTimeout(t *earliest) {
 	switch s := a.selected; {
 	case s != nil && a.state != StateDisconnected && a.state != StateChecking:
 		t.add(s.heard.Add(a.silence()))
-	case s == nil && a.startedAt != 0 && (a.cfg.Lite || !a.pending()):
-		t.add(a.startedAt.Add(a.cfg.FailedTimeout))
+	case s == nil && a.startedAt != 0:
+		t.add(a.hopeAt.Add(a.cfg.FailedTimeout))
 	}
 }

@@ -33,6 +33,7 @@ type transaction struct {
 	priority   uint32
 	tiebreaker uint64
 	sent       mono.Time // last time
+	left       mono.Time // when Transmit gave it out; 0: not yet
 	deadline   mono.Time // of the next retransmission, or of giving up
 	rto        time.Duration
 }

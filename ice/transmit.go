@@ -37,13 +37,16 @@ func (a *Agent) queue(o outgoing) {
 
 // Transmit writes the next message into b and tells its path; n is 0 when
 // there is nothing more. b should have MaxPacket bytes: a message which does
-// not fit is dropped and counted.
+// not fit is dropped and counted. Round trips begin at now.
 func (a *Agent) Transmit(now mono.Time, b []byte) (n int, p Path) {
 	for a.outHead < len(a.out) {
 		o := &a.out[a.outHead]
 		a.outHead++
 		m := a.build(o, b[:0:len(b)])
 		p, size := o.path, len(m)
+		if o.kind == outRequest {
+			o.tx.left = now
+		}
 		*o = outgoing{}
 		if size <= len(b) {
 			return size, p

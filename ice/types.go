@@ -88,6 +88,7 @@ const (
 	EventGatheringDone                      // no more local candidates for now
 	EventState                              // State
 	EventValidated                          // Path: first authenticated check or answer from its Remote
+	EventUsable                             // Path: works both ways, nothing is selected yet: DTLS may begin there (RFC 8445 §12.1)
 	EventSelected                           // Path: media goes here from now on
 	EventRole                               // Role: a role conflict switched ours
 )

@@ -2,7 +2,6 @@ package sfu
 
 import (
 	"context"
-	"time"
 
 	"github.com/sluicertc/sluice/webrtc"
 )
@@ -36,23 +35,51 @@ func echoTracks(pc *webrtc.PeerConnection) error {
 	return nil
 }
 
-// echoChannel sends each message back. While much is buffered it does not
-// return, so that the receive window closes and the peer has to wait: a
-// message counts against the window until its handler has returned. The events
-// which would tell of room wait behind this handler, so it looks by itself.
+// echoQueue sends the messages of a channel back. While much is buffered they wait
+// here, and count against the receive window, so that the peer has to wait. It
+// belongs to the handlers, which are called one at a time.
+type echoQueue struct {
+	dc      *webrtc.DataChannel
+	waiting []webrtc.Message
+}
+
 func echoChannel(dc *webrtc.DataChannel) {
-	dc.OnMessage(func(m webrtc.Message) {
-		for dc.BufferedAmount() > echoHigh && dc.ReadyState() == webrtc.DataChannelOpen {
-			time.Sleep(echoPoll)
-		}
-		var err error
-		if m.Text {
-			err = dc.SendText(string(m.Data))
-		} else {
-			err = dc.Send(m.Data)
-		}
-		if err != nil {
-			_ = dc.Close() // an echo that would miss messages is none
-		}
+	e := &echoQueue{dc: dc}
+	dc.SetBufferedAmountLowThreshold(echoLow)
+	dc.OnBufferedAmountLow(e.flush)
+	dc.OnClose(e.drop)
+	dc.OnMessageKept(func(m webrtc.Message) {
+		e.waiting = append(e.waiting, m)
+		e.flush()
 	})
+}
+
+// flush sends what waits, as long as there is room.
+func (e *echoQueue) flush() {
+	for len(e.waiting) > 0 && e.dc.BufferedAmount() <= echoHigh {
+		m := e.waiting[0]
+		send := e.dc.Send
+		if m.Text {
+			send = func(b []byte) error { return e.dc.SendText(string(b)) }
+		}
+		if err := send(m.Data); err != nil {
+			_ = e.dc.Close() // an echo that would miss messages is none
+			e.drop()
+			return
+		}
+		e.dc.Consume(len(m.Data))
+		e.waiting[0] = webrtc.Message{}
+		e.waiting = e.waiting[1:]
+	}
+	if len(e.waiting) == 0 {
+		e.waiting = nil
+	}
+}
+
+// drop gives up what waits: the window is that of all channels.
+func (e *echoQueue) drop() {
+	for _, m := range e.waiting {
+		e.dc.Consume(len(m.Data))
+	}
+	e.waiting = nil
 }

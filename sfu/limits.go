@@ -26,12 +26,11 @@ const (
 	gatherTimeout = 5 * time.Second
 
 	// echoHigh bounds what an echoed data channel has buffered, in bytes.
-	// Beyond it no message is taken until the peer has read.
+	// Beyond it messages wait, as many as the receive window holds, until it
+	// has fallen to echoLow: at a gigabit per second there is work for 4 ms
+	// left then.
 	echoHigh = 1 << 20
-
-	// echoPoll is how often a full echo looks for room: short against the
-	// 8 ms in which a mebibyte leaves at a gigabit per second.
-	echoPoll = time.Millisecond
+	echoLow  = echoHigh / 2
 
 	// maxParted is of how many sessions, 26 bytes each, it is remembered that
 	// their peers ended them. Beyond it the oldest are forgotten.

@@ -354,6 +354,6 @@ func TestIdleConnectionsHaveNoGoroutines(t *testing.T) {
 		await(t, fmt.Sprint("connection ", i), connected(pcs[i]))
 		await(t, fmt.Sprint("connection of peer ", i), connected(peers[i]))
 	}
-	// Two lanes for each engine, and nothing for a connection.
-	awaitGoroutines(t, before+2*engines)
+	// Two lanes and a watch for each engine, and nothing for a connection.
+	awaitGoroutines(t, before+3*engines)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/ice"
 )
 
 // ICEServer is a STUN server: "stun:host:port". A host name is resolved by the
@@ -51,6 +52,8 @@ type Config struct {
 	AddressFilter   func(addr netip.Addr) bool
 	// ICETimers change the agent's timers; zero fields mean the defaults.
 	ICETimers ICETimers
+	// DTLSTimers change the handshake's; zero fields mean the defaults.
+	DTLSTimers DTLSTimers
 	// DTLSRole is taken when an offer leaves the choice.
 	DTLSRole DTLSRole
 	// Certificate identifies this side; nil makes one for each connection.
@@ -62,12 +65,46 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// ICETimers are those of RFC 8445 and RFC 7675 that may be set.
+// ICETimers are those of RFC 8445 and RFC 7675. Out of range they make
+// NewPeerConnection fail.
 type ICETimers struct {
-	Pacing              time.Duration // between checks, 50 ms
-	DisconnectedTimeout time.Duration // without a sign of life, 7 s
+	Pacing              time.Duration // between new checks on average, 50 ms; at least 5 ms
+	Retransmission      time.Duration // of a check, for the first time, 500 ms; doubles; at least 5 ms
+	MaxRequests         int           // how often a check is sent, 7
+	GatherTimeout       time.Duration // for STUN servers to answer, 5 s
+	ConsentInterval     time.Duration // between consent checks, 5 s; at least that
 	ConsentExpiry       time.Duration // 30 s
-	FailedTimeout       time.Duration // without any pair, 39.5 s
+	DisconnectedTimeout time.Duration // without a sign of life, 7 s
+	FailedTimeout       time.Duration // without any pair, from the peer's last new candidate, 39.5 s
+	Keepalive           time.Duration // of mappings at a NAT until a pair is selected, 15 s; at least 1 s
+	AcceptReflexive     time.Duration // how long the controlling side waits for better than srflx and prflx, 50 ms; negative: not
+	AcceptRelay         time.Duration // and for better than relay, 200 ms; negative: not
+}
+
+func (t *ICETimers) agent() ice.Config {
+	return ice.Config{
+		Ta: t.Pacing, RTO: t.Retransmission, MaxRequests: t.MaxRequests, GatherTimeout: t.GatherTimeout,
+		ConsentInterval: t.ConsentInterval, ConsentExpiry: t.ConsentExpiry,
+		DisconnectedTimeout: t.DisconnectedTimeout, FailedTimeout: t.FailedTimeout, Keepalive: t.Keepalive,
+		AcceptReflexive: t.AcceptReflexive, AcceptRelay: t.AcceptRelay,
+	}
+}
+
+// DTLSTimers are those of the DTLS handshake (RFC 6347 §4.2.4).
+type DTLSTimers struct {
+	Handshake      time.Duration // from its start to its end, 30 s
+	Retransmission time.Duration // of a flight, for the first time, 250 ms; doubles, up to 4 s
+}
+
+// validate reports timers out of range while nothing depends on them yet.
+func (c *Config) validate() error {
+	if err := c.ICETimers.agent().Validate(); err != nil {
+		return fmt.Errorf("%w: ICETimers: %w", ErrType, err)
+	}
+	if c.DTLSTimers.Handshake < 0 || c.DTLSTimers.Retransmission < 0 {
+		return fmt.Errorf("%w: DTLSTimers must not be negative", ErrType)
+	}
+	return nil
 }
 
 var defaultEngine = sync.OnceValues(func() (*dataplane.Engine, error) {

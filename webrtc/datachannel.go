@@ -62,11 +62,15 @@ type DataChannel struct {
 	onMessage handler[Message]
 	onLow     handler[struct{}]
 
+	low      atomic.Int64
+	watching atomic.Bool // see watchLow
+
 	mu       sync.Mutex
-	inbox    []Message // messages before OnMessage or Detach
+	inbox    []Message // messages that wait for their turn, or for OnMessage or Detach
+	passed   int       // of inbox, whose turn came before OnMessage
 	has      bool      // OnMessage is set
+	kept     bool      // by OnMessageKept
 	detached *DataChannelConn
-	low      int
 
 	// Ctl lane.
 	transport *transport
@@ -200,9 +204,7 @@ func (dc *DataChannel) BufferedAmount() int64 { return dc.meter.Buffered() }
 // SetBufferedAmountLowThreshold sets at how many bytes OnBufferedAmountLow is
 // called.
 func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
-	dc.mu.Lock()
-	dc.low = n
-	dc.mu.Unlock()
+	dc.low.Store(int64(max(n, 0)))
 	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) {
 		c.SetBufferedAmountLowThreshold(id, n)
 		// A Write that waits may have missed the fall below it.
@@ -210,12 +212,34 @@ func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
 	})
 }
 
-// BufferedAmountLowThreshold is what was set.
-func (dc *DataChannel) BufferedAmountLowThreshold() int {
-	dc.mu.Lock()
-	defer dc.mu.Unlock()
-	return dc.low
+// watchLow sees to it that who finds BufferedAmount above the threshold after
+// a Send hears of its fall. The association reports the fall of what it has;
+// BufferedAmount counts what is on its way to it too, and that may come in
+// parts of which none exceeds the threshold.
+func (dc *DataChannel) watchLow(id uint16) {
+	low := dc.low.Load()
+	if low == 0 || dc.BufferedAmount() <= low || dc.watching.Swap(true) {
+		return // at 0 each message rises above it
+	}
+	dc.transport.data.Channels(func(c *sctp.Channels, _ mono.Time) {
+		dc.watching.Store(false)
+		switch low := dc.low.Load(); {
+		case dc.BufferedAmount() <= low:
+			dc.pc.lane.Post(func(mono.Time) { dc.lowered() })
+		case int64(c.BufferedAmount(id)) <= low:
+			dc.watchLow(id) // behind what is on its way
+		}
+	})
 }
+
+// lowered tells that BufferedAmount has fallen. Ctl lane.
+func (dc *DataChannel) lowered() {
+	dc.pc.events.push(func() { dc.onLow.call(struct{}{}) })
+	dc.writable()
+}
+
+// BufferedAmountLowThreshold is what was set.
+func (dc *DataChannel) BufferedAmountLowThreshold() int { return int(dc.low.Load()) }
 
 // onAssociation runs f on the data lane once the channel has an id.
 func (dc *DataChannel) onAssociation(f func(c *sctp.Channels, id uint16, now mono.Time)) {
@@ -243,28 +267,56 @@ func (dc *DataChannel) OnClose(f func()) { dc.onClose.set(func(struct{}) { f() }
 func (dc *DataChannel) OnError(f func(error)) { dc.onError.set(f) }
 
 // OnBufferedAmountLow is called when BufferedAmount has fallen to the
-// threshold.
+// threshold; under load it may be called once more than that.
 func (dc *DataChannel) OnBufferedAmountLow(f func()) { dc.onLow.set(func(struct{}) { f() }) }
 
 // OnMessage is called for each message, those included that came before it
-// was set. Until it returns, the message counts against the receive window.
-func (dc *DataChannel) OnMessage(f func(Message)) {
-	dc.onMessage.set(f)
-	dc.mu.Lock()
-	inbox := dc.inbox
-	dc.inbox, dc.has = nil, true
-	for _, m := range inbox {
-		dc.deliver(m)
+// was set: they come first. Until it returns, the message counts against the
+// receive window.
+func (dc *DataChannel) OnMessage(f func(Message)) { dc.handleMessages(f, false) }
+
+// OnMessageKept is OnMessage for who keeps messages to work on them later: a
+// message counts against the receive window until Consume has been called for
+// it. So the peer is made to wait while no handler does.
+func (dc *DataChannel) OnMessageKept(f func(Message)) { dc.handleMessages(f, true) }
+
+// Consume tells that n bytes of messages which OnMessageKept was given are
+// done with.
+func (dc *DataChannel) Consume(n int) {
+	if n > 0 {
+		dc.consume(n)
 	}
-	dc.mu.Unlock()
 }
 
-// deliver queues a message for the handler. mu is held, for the order.
-func (dc *DataChannel) deliver(m Message) {
-	dc.pc.events.push(func() {
-		dc.onMessage.call(m)
-		dc.consume(len(m.Data))
-	})
+func (dc *DataChannel) handleMessages(f func(Message), kept bool) {
+	dc.onMessage.set(f)
+	dc.mu.Lock()
+	n := dc.passed
+	dc.passed, dc.has, dc.kept = 0, true, kept
+	dc.mu.Unlock()
+	dc.pc.events.unshift(dc.deliver, n)
+}
+
+// deliver gives the handler the next message. It is queued once for each: at
+// that place in the order of events it is handled, or put off until there is a
+// handler.
+func (dc *DataChannel) deliver() {
+	dc.mu.Lock()
+	if len(dc.inbox) == 0 || !dc.has {
+		dc.passed = min(dc.passed+1, len(dc.inbox))
+		dc.mu.Unlock()
+		return
+	}
+	m, kept := dc.inbox[0], dc.kept
+	dc.inbox[0] = Message{}
+	if dc.inbox = dc.inbox[1:]; len(dc.inbox) == 0 {
+		dc.inbox = nil
+	}
+	dc.mu.Unlock()
+	if !kept {
+		defer dc.consume(len(m.Data)) // even if the handler ends the goroutine
+	}
+	dc.onMessage.call(m)
 }
 
 func (dc *DataChannel) consume(n int) {
@@ -280,13 +332,12 @@ func (dc *DataChannel) received(m Message) {
 	switch {
 	case dc.detached != nil:
 		dc.detached.push(m)
-	case dc.has:
-		dc.deliver(m)
-	case dc.ReadyState() == DataChannelClosing:
+	case !dc.has && dc.ReadyState() == DataChannelClosing:
 		// Nobody will ask for it, and it would keep the window closed.
 		dc.consume(len(m.Data))
 	default:
 		dc.inbox = append(dc.inbox, m)
+		dc.pc.events.push(dc.deliver)
 	}
 }
 
@@ -320,6 +371,7 @@ func (dc *DataChannel) send(text bool, data []byte) error {
 	dc.transport.data.Send(&dc.meter, id, text, slices.Clone(data), func(err error) {
 		dc.pc.lane.Post(func(mono.Time) { dc.failed(err) })
 	})
+	dc.watchLow(id)
 	return nil
 }
 
@@ -345,8 +397,10 @@ func (dc *DataChannel) Close() error {
 		}
 	}
 	dc.mu.Lock()
-	unread := dc.inbox
-	dc.inbox = nil
+	var unread []Message
+	if !dc.has {
+		unread, dc.inbox, dc.passed = dc.inbox, nil, 0
+	}
 	dc.mu.Unlock()
 	for _, m := range unread {
 		dc.consume(len(m.Data))
@@ -476,8 +530,7 @@ func (t *transport) handleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
 		}
 	case sctp.ChannelBufferedAmountLow:
 		if dc != nil {
-			pc.events.push(func() { dc.onLow.call(struct{}{}) })
-			dc.writable()
+			dc.lowered()
 		}
 	case sctp.ChannelClosing:
 		if dc != nil {

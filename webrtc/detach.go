@@ -37,7 +37,7 @@ func (dc *DataChannel) Detach() *DataChannelConn {
 		c := &DataChannelConn{dc: dc, changed: make(chan struct{}), queue: dc.inbox}
 		c.readEnd.init()
 		c.writeEnd.init()
-		dc.inbox, dc.detached = nil, c
+		dc.inbox, dc.passed, dc.detached = nil, 0, c
 		if dc.ReadyState() == DataChannelClosed {
 			c.err = io.EOF
 		}

@@ -11,6 +11,9 @@ var (
 	// ErrInvalidAccess: an argument does not belong to this connection, or
 	// contradicts another.
 	ErrInvalidAccess = errors.New("webrtc: invalid access")
+	// ErrInvalidModification: a local description is not the one that was
+	// created last.
+	ErrInvalidModification = errors.New("webrtc: invalid modification")
 	// ErrSyntax: a description or candidate cannot be read.
 	ErrSyntax = errors.New("webrtc: syntax error")
 	// ErrUnsupported: a description is well-formed, and asks for something

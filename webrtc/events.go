@@ -1,6 +1,9 @@
 package webrtc
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // eventQueue calls functions one at a time, in order, on a goroutine that
 // lives while there are any.
@@ -13,6 +16,21 @@ type eventQueue struct {
 func (q *eventQueue) push(f func()) {
 	q.mu.Lock()
 	q.queue = append(q.queue, f)
+	q.start()
+}
+
+// unshift queues f n times, before what waits.
+func (q *eventQueue) unshift(f func(), n int) {
+	if n == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.queue = append(slices.Repeat([]func(){f}, n), q.queue...)
+	q.start()
+}
+
+// start begins to drain if nobody does. It releases mu.
+func (q *eventQueue) start() {
 	start := !q.running
 	q.running = true
 	q.mu.Unlock()
@@ -22,11 +40,18 @@ func (q *eventQueue) push(f func()) {
 }
 
 func (q *eventQueue) drain() {
+	done := false
+	defer func() {
+		if !done {
+			go q.drain() // f has ended the goroutine (runtime.Goexit, as testing.T.FailNow does)
+		}
+	}()
 	for {
 		q.mu.Lock()
 		if len(q.queue) == 0 {
 			q.queue, q.running = nil, false
 			q.mu.Unlock()
+			done = true
 			return
 		}
 		f := q.queue[0]

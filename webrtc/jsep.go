@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/sdp"
@@ -26,7 +27,7 @@ func (pc *PeerConnection) CreateOffer(options *OfferOptions) (SessionDescription
 			return errSignaling("CreateOffer", s)
 		}
 		text, err := pc.offer(options != nil && options.ICERestart)
-		d = SessionDescription{SDPOffer, text}
+		d, pc.lastOffer = SessionDescription{SDPOffer, text}, text
 		return err
 	})
 	return d, err
@@ -169,7 +170,7 @@ func (pc *PeerConnection) CreateAnswer() (SessionDescription, error) {
 			return errSignaling("CreateAnswer", s)
 		}
 		text, err := pc.answer()
-		d = SessionDescription{SDPAnswer, text}
+		d, pc.lastAnswer = SessionDescription{SDPAnswer, text}, text
 		return err
 	})
 	return d, err
@@ -244,9 +245,10 @@ func (pc *PeerConnection) answerSetup(t *transport, offered sdp.Setup) sdp.Setup
 	return sdp.SetupPassive
 }
 
-// SetLocalDescription applies an offer or answer that was created here. An
-// empty SDP makes the one that the state asks for, as an absent argument does
-// in the W3C API.
+// SetLocalDescription applies the offer or answer that was created last, word
+// for word; any other gives ErrInvalidModification (W3C §4.4.2). An empty SDP
+// makes the one that the state asks for, as an absent argument does in the W3C
+// API.
 func (pc *PeerConnection) SetLocalDescription(d SessionDescription) error {
 	return pc.do(func(now mono.Time) error {
 		state := pc.SignalingState()
@@ -268,6 +270,8 @@ func (pc *PeerConnection) SetLocalDescription(d SessionDescription) error {
 			if err := pc.create(&d); err != nil {
 				return err
 			}
+		} else if err := pc.unmodified(d); err != nil {
+			return err
 		}
 		s, err := sdp.Parse(d.SDP)
 		if err != nil {
@@ -278,6 +282,32 @@ func (pc *PeerConnection) SetLocalDescription(d SessionDescription) error {
 		}
 		return pc.setLocalAnswer(now, &description{d.Type, d.SDP, s})
 	})
+}
+
+// unmodified reports where a description differs from the one created last. It
+// names lines and does not quote them: they may hold a password.
+func (pc *PeerConnection) unmodified(d SessionDescription) error {
+	made := pc.lastAnswer
+	if d.Type == SDPOffer {
+		made = pc.lastOffer
+	}
+	switch {
+	case d.SDP == made:
+		return nil
+	case made == "":
+		return fmt.Errorf("%w: no %v has been created in this state", ErrInvalidModification, d.Type)
+	}
+	ours, theirs := strings.SplitAfter(made, "\n"), strings.SplitAfter(d.SDP, "\n")
+	for i, line := range ours {
+		if i >= len(theirs) || theirs[i] != line {
+			name, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+			if !strings.HasPrefix(name, "a=") {
+				name, _, _ = strings.Cut(name, " ")
+			}
+			return fmt.Errorf("%w: line %d, %q as created, differs", ErrInvalidModification, i+1, name)
+		}
+	}
+	return fmt.Errorf("%w: lines after %d were added", ErrInvalidModification, len(ours))
 }
 
 func (pc *PeerConnection) create(d *SessionDescription) (err error) {
@@ -422,6 +452,7 @@ func (pc *PeerConnection) described(f func() *description) (out SessionDescripti
 // settle enters the stable state with what has been negotiated.
 func (pc *PeerConnection) settle() {
 	pc.pendingLocal, pc.pendingRemote = nil, nil
+	pc.lastOffer, pc.lastAnswer = "", ""
 	pc.transceivers = slices.DeleteFunc(pc.transceivers, func(tr *RTPTransceiver) bool { return tr.stopped })
 	pc.stable = pc.stable[:0]
 	for _, sec := range pc.sections {
@@ -445,6 +476,7 @@ func (pc *PeerConnection) rollback(now mono.Time) error {
 		return err
 	}
 	pc.pendingLocal, pc.pendingRemote = nil, nil
+	pc.lastOffer, pc.lastAnswer = "", ""
 	pc.needed = false
 	pc.setSignaling(SignalingStable)
 	return nil

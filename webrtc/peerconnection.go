@@ -54,6 +54,9 @@ type PeerConnection struct {
 
 	// Ctl lane.
 	closed         bool
+	stranded       bool // the lane has ended
+	lastOffer      string
+	lastAnswer     string // what CreateOffer and CreateAnswer have made last
 	gatheredOnce   sync.Once
 	sections       []*section
 	stable         []stableSection // as of the last stable state
@@ -84,6 +87,9 @@ var connections atomic.Uint64
 // NewPeerConnection makes a connection. It fails when the configuration
 // cannot work, or the default engine cannot bind a socket.
 func NewPeerConnection(cfg Config) (*PeerConnection, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
 	engine, err := cfg.engine()
 	if err != nil {
 		return nil, err
@@ -114,6 +120,7 @@ func NewPeerConnection(cfg Config) (*PeerConnection, error) {
 	pc.payloadTypes.init()
 	pc.maxMessage.Store(65536)
 	pc.stunServers = resolve(servers, log)
+	pc.enrol()
 	return pc, nil
 }
 
@@ -169,7 +176,8 @@ func (pc *PeerConnection) ICEGatheringState() ICEGatheringState {
 // candidates for the first time.
 func (pc *PeerConnection) GatheringComplete() <-chan struct{} { return pc.gathered }
 
-// Done is closed when the connection is.
+// Done is closed when the connection is: by Close, by the peer, or with its
+// engine.
 func (pc *PeerConnection) Done() <-chan struct{} { return pc.closedCh }
 
 // OnTrack is called for each remote track that a description announces: once
@@ -301,8 +309,6 @@ func (pc *PeerConnection) Close() error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("webrtc: close goes on in the background: %w", ctx.Err())
-	case <-pc.engine.Done():
-		return nil
 	}
 }
 
@@ -328,6 +334,7 @@ func (pc *PeerConnection) closeOnLane(now mono.Time) {
 	pc.setSignaling(SignalingClosed)
 	pc.updateState()
 	pc.gatheredOnce.Do(func() { close(pc.gathered) })
+	pc.leave()
 	close(pc.closedCh)
 }
 

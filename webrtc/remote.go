@@ -358,6 +358,7 @@ func (t *transport) restartAs(now mono.Time, ufrag, pwd string) error {
 	}
 	t.candidates = nil
 	t.gathering = ICEGatheringNew
+	t.usable = ice.Path{}
 	t.remoteUfrag, t.remotePwd = "", ""
 	return t.register()
 }

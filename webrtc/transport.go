@@ -35,6 +35,7 @@ type transport struct {
 	prior                  *generation // in force before the restart under negotiation
 	remoteFingerprints     []dtls.Fingerprint
 	selected               ice.Path
+	usable                 ice.Path         // the first pair that worked, before one is selected
 	heard                  ice.Path         // where DTLS last came from
 	via                    *dataplane.Shard // of the packet being handled
 	early                  [][]byte         // DTLS before conn exists
@@ -51,12 +52,9 @@ func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 	if controlling {
 		role = ice.Controlling
 	}
-	timers := pc.cfg.ICETimers
-	agent, err := ice.New(ice.Config{
-		Role: role, Lite: pc.cfg.ICELite, Hosts: pc.hosts(), Announced: pc.cfg.AnnouncedAddresses,
-		STUNServers: pc.stunServers, Ta: timers.Pacing, DisconnectedTimeout: timers.DisconnectedTimeout,
-		ConsentExpiry: timers.ConsentExpiry, FailedTimeout: timers.FailedTimeout,
-	})
+	cfg := pc.cfg.ICETimers.agent()
+	cfg.Role, cfg.Lite, cfg.Hosts, cfg.Announced, cfg.STUNServers = role, pc.cfg.ICELite, pc.hosts(), pc.cfg.AnnouncedAddresses, pc.stunServers
+	agent, err := ice.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +128,7 @@ func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 		}
 	case stun.Is(p.Buf):
 		path := ice.Path{Local: p.Local, Remote: p.Remote}
-		_ = t.agent.HandlePacket(now, p.Buf, path)
+		_ = t.agent.HandlePacketAt(now, arrival(p), p.Buf, path)
 		if !p.Known && t.data != nil && t.agent.Validated(path) {
 			t.data.AddRemote(p.Shard, p.Remote)
 		}
@@ -144,6 +142,15 @@ func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 		t.handleDTLS(now, p.Buf)
 	}
 	t.pump(now)
+}
+
+// arrival is when a packet came. A turn's now is the same for a request and
+// its response.
+func arrival(p *dataplane.Packet) mono.Time {
+	if p.At != 0 {
+		return p.At
+	}
+	return mono.Now()
 }
 
 // handleDTLS takes a handshake datagram from an address that ICE has
@@ -168,7 +175,10 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 		t.pump(now)
 		return nil
 	}
-	conn, err := dtls.New(dtls.Config{Role: role, Certificate: t.pc.certificate, RemoteFingerprints: t.remoteFingerprints})
+	conn, err := dtls.New(dtls.Config{
+		Role: role, Certificate: t.pc.certificate, RemoteFingerprints: t.remoteFingerprints,
+		HandshakeTimeout: t.pc.cfg.DTLSTimers.Handshake, FlightInterval: t.pc.cfg.DTLSTimers.Retransmission,
+	})
 	if err != nil {
 		return err
 	}
@@ -182,9 +192,10 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 	return nil
 }
 
-// maybeStartDTLS starts the machine when there is a path to speak on.
+// maybeStartDTLS starts the machine when there is a path to speak on: it does
+// not wait for the nomination (RFC 8445 §12.1).
 func (t *transport) maybeStartDTLS(now mono.Time) {
-	if t.conn != nil && t.selected.Remote.IsValid() {
+	if t.conn != nil && t.dtlsPath().Remote.IsValid() {
 		t.beginDTLS(now)
 	}
 }
@@ -197,12 +208,15 @@ func (t *transport) beginDTLS(now mono.Time) {
 }
 
 // dtlsPath is where handshake datagrams go: the selected pair, or before there
-// is one, where the peer's have come from.
+// is one, where the peer's have come from, or the first pair that works.
 func (t *transport) dtlsPath() ice.Path {
-	if t.selected.Remote.IsValid() {
+	switch {
+	case t.selected.Remote.IsValid():
 		return t.selected
+	case t.heard.Remote.IsValid():
+		return t.heard
 	}
-	return t.heard
+	return t.usable
 }
 
 // pump drains the machines: events first, because what they lead to (an
@@ -220,7 +234,8 @@ func (t *transport) pump(now mono.Time) {
 		t.iceEvent(now, ev)
 	}
 	for {
-		n, path := t.agent.Transmit(now, t.buf[:])
+		// A round trip begins here, not at the turn's beginning.
+		n, path := t.agent.Transmit(mono.Now(), t.buf[:])
 		if n == 0 {
 			break
 		}
@@ -359,6 +374,14 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 		t.iceStateChanged(ev.State)
 	case ice.EventValidated:
 		t.admit(ev.Path)
+	case ice.EventUsable:
+		if t.usable.Remote.IsValid() || t.selected.Remote.IsValid() {
+			break
+		}
+		t.usable = ev.Path
+		t.admit(ev.Path)
+		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
+		t.maybeStartDTLS(now)
 	case ice.EventSelected:
 		t.selected = ev.Path
 		t.admit(ev.Path)
@@ -391,9 +414,9 @@ func (t *transport) iceStateChanged(s ice.State) {
 		ice.StateClosed: ICEConnectionClosed,
 	}[s]
 	if t.data != nil {
-		if _, ok := t.agent.Selected(); !ok && t.selected.Remote.IsValid() {
+		if _, ok := t.agent.Selected(); !ok && (t.selected.Remote.IsValid() || s == ice.StateFailed) {
 			// Without consent nothing may be sent (RFC 7675 §5.1).
-			t.selected, t.heard = ice.Path{}, ice.Path{}
+			t.selected, t.usable, t.heard = ice.Path{}, ice.Path{}, ice.Path{}
 			t.data.SetRemote(netip.Addr{}, netip.AddrPort{})
 		} else if rtt := t.roundTrip(); ok && rtt > 0 {
 			t.data.SetRTT(rtt)
@@ -428,7 +451,7 @@ func (t *transport) close(now mono.Time) {
 	if t.closed {
 		return
 	}
-	if t.conn != nil {
+	if t.conn != nil && !t.pc.stranded {
 		t.conn.Close(now)
 		t.pumpDTLS(now)
 	}
@@ -438,7 +461,7 @@ func (t *transport) close(now mono.Time) {
 	for _, u := range t.ufrags {
 		t.pc.engine.Unregister(u)
 	}
-	if t.data != nil {
+	if t.data != nil && !t.pc.stranded {
 		t.data.Close(nil)
 	}
 	t.iceState = ICEConnectionClosed
