@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"bytes"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestClass53_SegmentationRefusedFallsBackLive(t *testing.T) {
 				t.Fatalf("%v: datagram %d is %q", refusal, i, got[i].Buf)
 			}
 		}
-		if s := a.Stats(); s.GSOFallbacks != 1 || s.SendErrors != 0 || s.Sent != 5 {
+		if s := a.Stats(); s.GSOFallbacks != 1 || s.SendErrors != 0 || s.Sent != 5 || s.Messages != 5 || s.Runs[0] != 5 {
 			t.Fatalf("%+v", s)
 		}
 	}
@@ -422,6 +423,59 @@ func TestNothingIsMissedBetweenTwoWaits(t *testing.T) {
 			if n, err := c.ReadBatch(in); n != 1 || err != nil || in[0].Buf[0] != byte(i) || in[0].Buf[1] != byte(k) {
 				t.Fatalf("round %d, datagram %d: %d, %v, %v", i, k, n, err, in[0].Buf)
 			}
+		}
+	}
+}
+
+// A wait that ends by its deadline leaves the instance asked. What arrives
+// before the next wait is told to Go when nobody listens.
+func TestNothingIsMissedAfterAWaitThatEndedEarly(t *testing.T) {
+	c, peer := mustOpen(t, &faults{}), mustOpen(t, &faults{})
+	bystander, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bystander.Close()
+	ms := []Message{{Buf: make([]byte, 64)}, {Buf: make([]byte, 64)}}
+	read := func(timeout time.Duration) int {
+		t.Helper()
+		c.SetTimeout(mono.Now().Add(timeout))
+		n, err := c.ReadBatch(ms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	send := func() {
+		t.Helper()
+		if _, err := peer.WriteBatch([]Message{{Buf: []byte("x"), Addr: c.LocalAddr()}}); err != nil {
+			t.Fatal(err)
+		}
+		// Go's poller has told of the datagram before it tells of this one,
+		// for which a goroutine waits.
+		told := make(chan error)
+		go func() {
+			_, _, err := bystander.ReadFromUDPAddrPort(make([]byte, 8))
+			told <- err
+		}()
+		if _, err := peer.WriteBatch([]Message{{Buf: []byte("y"), Addr: bystander.LocalAddr().(*net.UDPAddr).AddrPort()}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-told; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		if n := read(time.Millisecond); n != 0 {
+			t.Fatalf("%d datagrams from nowhere", n)
+		}
+		send()
+		if n := read(-1); n != 1 {
+			t.Fatalf("%d datagrams without waiting", n)
+		}
+		send()
+		if n := read(time.Minute); n != 1 {
+			t.Fatal("the datagram that came between two waits was missed")
 		}
 	}
 }

@@ -28,7 +28,7 @@ type poller struct {
 
 	// Of the goroutine that waits.
 	deadline mono.Time
-	asked    bool
+	armed    bool // the instance has been asked to tell, and was not yet heard
 	err      error
 	look     func(fd uintptr) bool
 	events   [1]unix.EpollEvent
@@ -89,7 +89,7 @@ func (p *poller) wait(until mono.Time) (ready, parked bool, err error) {
 	if p.woken.Swap(false) {
 		return false, false, nil
 	}
-	p.asked, p.err = false, nil
+	p.err = nil
 	err = p.raw.Read(p.look)
 	switch {
 	case err == nil && p.err == nil:
@@ -104,13 +104,19 @@ func (p *poller) wait(until mono.Time) (ready, parked bool, err error) {
 	return false, true, net.ErrClosed
 }
 
-// ready asks to be told, the first time; when told, it takes the event.
+// ready asks to be told, or takes what it was told. A wait that ended early
+// leaves its question open, and what comes meanwhile is in the instance, of
+// which Go was told when nobody waited: asked again, the kernel would be silent.
 func (p *poller) ready(fd uintptr) bool {
-	if !p.asked {
-		p.asked = true
+	if !p.armed {
 		p.err = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, p.sock, &unix.EpollEvent{Events: interest})
+		p.armed = p.err == nil
 		return p.err != nil
 	}
 	n, err := unix.EpollWait(int(fd), p.events[:], 0)
-	return n > 0 || err != nil && err != unix.EINTR
+	for err == unix.EINTR {
+		n, err = unix.EpollWait(int(fd), p.events[:], 0)
+	}
+	p.armed = n <= 0
+	return n > 0 || err != nil
 }
