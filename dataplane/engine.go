@@ -30,6 +30,13 @@ type Config struct {
 	// Sockets are the options of the sockets; Addr and ReusePort are set by
 	// the Engine.
 	Sockets sockets.Config
+	// NoSteering leaves it to the kernel's hash which shard a datagram reaches.
+	// Otherwise, where the process may load BPF programs (package bpf) and there
+	// are several shards, each datagram of a transport reaches its own.
+	NoSteering bool
+	// MaxFlows bounds the remote addresses that are steered, 0 for
+	// bpf.DefaultFlows. Datagrams of others are handed over between shards.
+	MaxFlows int
 	// Logger receives what an operator should know; nil means slog.Default.
 	Logger *slog.Logger
 }
@@ -40,6 +47,8 @@ type Engine struct {
 	addr   netip.AddrPort
 	shards []*Shard
 	next   atomic.Uint32
+
+	steered *steering // nil: the kernel's hash decides. Set before the lanes start
 
 	mu     sync.RWMutex // taken by ctl lanes and callers, never by a data lane
 	ufrags map[string]registration
@@ -81,6 +90,7 @@ func New(cfg Config) (*Engine, error) {
 		conns = append(conns, c)
 	}
 	e := newEngine(conns, cfg.Logger)
+	e.steer(&cfg, loadSteering)
 	for _, s := range e.shards {
 		e.running.Add(2)
 		go s.run()
@@ -124,6 +134,9 @@ func (e *Engine) Close() error {
 	var err error
 	for _, s := range e.shards {
 		err = errors.Join(err, s.conn.Close())
+	}
+	if e.steered != nil {
+		err = errors.Join(err, e.steered.flows.Close())
 	}
 	return err
 }

@@ -22,12 +22,13 @@ type Stats struct {
 	Strangers                  uint64 // STUN packets that no endpoint claims
 	CtlOverflow, CtlSendErrors uint64
 	Sockets                    sockets.Stats
+	Steering                   SteeringStats
 	Shards, Transports         int
 }
 
 // Stats reads the counters.
 func (e *Engine) Stats() Stats {
-	st := Stats{Drops: map[string]uint64{}, Shards: len(e.shards)}
+	st := Stats{Drops: map[string]uint64{}, Shards: len(e.shards), Steering: e.steered.stats()}
 	for _, s := range e.shards {
 		c := &s.count
 		for d := range numDrops {
@@ -49,28 +50,9 @@ func (e *Engine) Stats() Stats {
 		st.CtlOverflow += s.ctlOverflow.Load()
 		st.CtlSendErrors += s.ctlSendErrors.Load()
 		st.Transports += int(c.transports.Load())
-		st.Sockets = addSockets(st.Sockets, s.conn.Stats())
+		st.Sockets.Add(s.conn.Stats())
 	}
 	return st
-}
-
-func addSockets(a, b sockets.Stats) sockets.Stats {
-	a.Received += b.Received
-	a.ReceivedBytes += b.ReceivedBytes
-	a.Sent += b.Sent
-	a.SentBytes += b.SentBytes
-	a.Reads += b.Reads
-	a.Writes += b.Writes
-	a.Truncated += b.Truncated
-	a.ReadErrors += b.ReadErrors
-	a.SendErrors += b.SendErrors
-	a.WouldBlock += b.WouldBlock
-	a.GSORuns += b.GSORuns
-	a.GSOFallbacks += b.GSOFallbacks
-	a.Wakeups += b.Wakeups
-	a.Sleeps += b.Sleeps
-	a.Overflowed += b.Overflowed
-	return a
 }
 
 // TransportStats is a snapshot of a transport.

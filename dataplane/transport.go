@@ -68,9 +68,14 @@ type transportCounters struct {
 
 func (t *Transport) timerNode() *timerNode { return &t.node }
 
-// NewTransport makes a transport on shard s. Nothing reaches it before
-// AddRemote names an address.
+// NewTransport makes a transport, on shard s or, where the kernel steers, on
+// that of cfg.Lane: lanes are given out in turn, and what the hash did to the
+// first check does not matter. Nothing reaches it before AddRemote names an
+// address.
 func (e *Engine) NewTransport(s *Shard, cfg TransportConfig) *Transport {
+	if e.steered != nil {
+		s = cfg.Lane.shard
+	}
 	t := &Transport{
 		engine: e, shard: s, lane: cfg.Lane, endpoint: cfg.Endpoint, cname: cfg.CNAME, ssrc: cfg.SSRC,
 		bySSRC: map[uint32]binding{}, retired: map[uint32]struct{}{}, legs: map[uint32]*leg{}, rtt: defaultRTT,
@@ -91,11 +96,12 @@ func (t *Transport) Post(u Update) { t.shard.Post(u) }
 func (t *Transport) AddRemote(via *Shard, addr netip.AddrPort) {
 	admit := func(s *Shard, _ mono.Time) {
 		if s == t.shard && t.closed {
+			t.forget(addr)
 			return
 		}
 		old := s.addrs[addr]
 		known := old == t
-		if old != nil && !known {
+		if old != nil && !known && s == via {
 			// A peer that begins anew on its port, or a second connection
 			// between one pair of ports, of which only one can be served.
 			bump(&s.count.takeovers, 1)
@@ -106,10 +112,19 @@ func (t *Transport) AddRemote(via *Shard, addr netip.AddrPort) {
 			t.forgetOldest()
 		}
 	}
-	if via != t.shard {
-		via.Post(admit)
+	if t.engine.steered == nil {
+		if via != t.shard {
+			via.Post(admit)
+		}
+		t.shard.Post(admit)
+		return
 	}
-	t.shard.Post(admit)
+	// Until the map has the address, and for good when it is full, the hash
+	// may send it anywhere.
+	t.engine.steered.add(addr, t)
+	for _, s := range t.engine.shards {
+		s.Post(admit)
+	}
 }
 
 // forgetOldest keeps a peer that checks from ever new addresses within
@@ -122,12 +137,26 @@ func (t *Transport) forgetOldest() {
 		}
 		old := t.addrs[i]
 		t.addrs = without(t.addrs, old)
-		for _, o := range t.engine.shards {
-			o.Post(func(s *Shard, _ mono.Time) {
-				if s.addrs[old] == t {
-					delete(s.addrs, old)
+		t.forget(old)
+	}
+}
+
+// forget removes addresses, which other shards may know too, that the kernel
+// sent there.
+func (t *Transport) forget(addrs ...netip.AddrPort) {
+	t.unsteer(addrs...)
+	for _, o := range t.engine.shards {
+		forget := func(s *Shard, _ mono.Time) {
+			for _, a := range addrs {
+				if s.addrs[a] == t {
+					delete(s.addrs, a)
 				}
-			})
+			}
+		}
+		if o == t.shard {
+			forget(o, 0)
+		} else {
+			o.Post(forget)
 		}
 	}
 }
@@ -193,21 +222,7 @@ func (t *Transport) remove(s *Shard) {
 	t.closed = true
 	s.timers.set(t, 0)
 	bump(&s.count.transports, -1)
-	// Other shards may know an address that the kernel's hash sent there.
-	for _, o := range t.engine.shards {
-		forget := func(s *Shard, _ mono.Time) {
-			for _, a := range t.addrs {
-				if s.addrs[a] == t {
-					delete(s.addrs, a)
-				}
-			}
-		}
-		if o == s {
-			forget(s, 0)
-		} else {
-			o.Post(forget)
-		}
-	}
+	t.forget(t.addrs...)
 	for _, st := range t.streams {
 		st.unbind()
 	}

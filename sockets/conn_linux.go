@@ -172,6 +172,10 @@ func (c *conn) LocalAddr() netip.AddrPort { return c.local }
 func (c *conn) Stats() Stats              { return c.stats.snapshot() }
 func (c *conn) Wake()                     { c.poller.wake() }
 
+// SyscallConn implements syscall.Conn: what is bound to the socket, such as a
+// program that steers, needs the descriptor.
+func (c *conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+
 func (c *conn) Close() error {
 	err := c.file.Close()
 	return errors.Join(err, c.poller.file.Close())

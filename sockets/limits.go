@@ -14,6 +14,10 @@ const (
 	// kernel.
 	DefaultBuffer = 7 << 20
 
+	// RunSizes is how many sizes of a run Stats.Runs tells apart, doubling from
+	// one datagram to more than 64.
+	RunSizes = 8
+
 	// readBatch bounds the datagrams of one recvmmsg. A longer slice given to
 	// ReadBatch is filled up to here.
 	readBatch = 128

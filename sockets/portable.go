@@ -130,6 +130,8 @@ func (c *portable) WriteBatch(ms []Message) (int, error) {
 			case err == nil:
 				c.stats.writes.Add(1)
 				c.stats.sent.Add(1)
+				c.stats.messages.Add(1)
+				c.stats.runs[0].Add(1)
 				c.stats.sentBytes.Add(uint64(len(b)))
 			case errors.Is(err, net.ErrClosed):
 				return i, net.ErrClosed

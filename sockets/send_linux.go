@@ -97,9 +97,11 @@ func (t *transmitter) position(ms []Message, k int) (done, off int) {
 // advance accounts for the first n headers and returns the place behind them.
 func (t *transmitter) advance(ms []Message, n int) (done, off int) {
 	datagrams, bytes, runs := 0, 0, 0
+	var sizes [RunSizes]uint64
 	for k := range n {
 		datagrams += t.segs[k]
 		bytes += int(t.iovs[k].Len)
+		sizes[runSize(t.segs[k])]++
 		if t.segs[k] > 1 {
 			runs++
 		}
@@ -108,6 +110,12 @@ func (t *transmitter) advance(ms []Message, n int) (done, off int) {
 	s.writes.Add(1)
 	s.sent.Add(uint64(datagrams))
 	s.sentBytes.Add(uint64(bytes))
+	s.messages.Add(uint64(n))
+	for i, k := range sizes {
+		if k > 0 {
+			s.runs[i].Add(k)
+		}
+	}
 	if runs > 0 {
 		s.gsoRuns.Add(uint64(runs))
 	}

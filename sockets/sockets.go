@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"errors"
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -77,11 +78,38 @@ type Stats struct {
 	ReadErrors              uint64 // errors of a read other than "nothing there"
 	SendErrors              uint64 // messages skipped
 	WouldBlock              uint64 // writes cut short by a full buffer
+	Messages                uint64 // what Sent left in: a run by segmentation offload is one
 	GSORuns                 uint64 // runs sent as one segmented message
 	GSOFallbacks            uint64 // segmented messages refused by the kernel, then sent plainly
 	Wakeups                 uint64 // times ReadBatch found nothing and parked
 	Sleeps                  uint64 // times it slept instead, for MaxWakeupDelay at most
 	Overflowed              uint64 // datagrams the kernel dropped because the read buffer was full, as far as it told
+	// Runs counts Messages by how many datagrams each held: 1, 2, to 4, to 8, to
+	// 16, to 32, to 64, and more.
+	Runs [RunSizes]uint64
+}
+
+// Add adds b to s, field by field.
+func (s *Stats) Add(b Stats) {
+	s.Received += b.Received
+	s.ReceivedBytes += b.ReceivedBytes
+	s.Sent += b.Sent
+	s.SentBytes += b.SentBytes
+	s.Reads += b.Reads
+	s.Writes += b.Writes
+	s.Truncated += b.Truncated
+	s.ReadErrors += b.ReadErrors
+	s.SendErrors += b.SendErrors
+	s.WouldBlock += b.WouldBlock
+	s.Messages += b.Messages
+	s.GSORuns += b.GSORuns
+	s.GSOFallbacks += b.GSOFallbacks
+	s.Wakeups += b.Wakeups
+	s.Sleeps += b.Sleeps
+	s.Overflowed += b.Overflowed
+	for i := range s.Runs {
+		s.Runs[i] += b.Runs[i]
+	}
 }
 
 // counters is Stats in the making: each field has one or two writers.
@@ -89,19 +117,28 @@ type counters struct {
 	received, receivedBytes, sent, sentBytes, reads, writes atomic.Uint64
 	truncated, readErrors, sendErrors, wouldBlock           atomic.Uint64
 	gsoRuns, gsoFallbacks, wakeups, sleeps, overflowed      atomic.Uint64
+	messages                                                atomic.Uint64
+	runs                                                    [RunSizes]atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
-	return Stats{
+	st := Stats{
 		Received: c.received.Load(), ReceivedBytes: c.receivedBytes.Load(),
 		Sent: c.sent.Load(), SentBytes: c.sentBytes.Load(),
 		Reads: c.reads.Load(), Writes: c.writes.Load(),
 		Truncated: c.truncated.Load(), ReadErrors: c.readErrors.Load(),
 		SendErrors: c.sendErrors.Load(), WouldBlock: c.wouldBlock.Load(),
-		GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
+		Messages: c.messages.Load(), GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
 		Wakeups: c.wakeups.Load(), Sleeps: c.sleeps.Load(), Overflowed: c.overflowed.Load(),
 	}
+	for i := range st.Runs {
+		st.Runs[i] = c.runs[i].Load()
+	}
+	return st
 }
+
+// runSize is the place in Stats.Runs of a message of n datagrams.
+func runSize(n int) int { return min(bits.Len(uint(n-1)), RunSizes-1) }
 
 // Config says how to bind. The zero value binds every address of the machine,
 // IPv4 and IPv6, on a port the system picks.
@@ -128,7 +165,8 @@ type Config struct {
 	Portable bool
 }
 
-// Listen binds a socket.
+// Listen binds a socket. On Linux, Portable excepted, the Conn also implements
+// syscall.Conn.
 func Listen(cfg Config) (Conn, error) {
 	if cfg.ReadBuffer == 0 {
 		cfg.ReadBuffer = DefaultBuffer

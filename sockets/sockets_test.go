@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
@@ -280,5 +281,32 @@ func TestListenSaysWhatFailed(t *testing.T) {
 	}
 	if _, err := Listen(Config{ReusePort: true, Portable: true}); !errors.Is(err, errNoReusePort) {
 		t.Error(err)
+	}
+}
+
+func TestRunSizes(t *testing.T) {
+	for n, want := range map[int]int{1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 8: 3, 9: 4, 16: 4, 17: 5, 32: 5, 33: 6, 64: 6, 65: 7, 128: 7, 1000: 7} {
+		if got := runSize(n); got != want {
+			t.Errorf("%d datagrams: %d, want %d", n, got, want)
+		}
+	}
+}
+
+// Each of the fields is added, and none to another.
+func TestStatsAdd(t *testing.T) {
+	var a, b Stats
+	v := reflect.ValueOf(&b).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Uint64 {
+			f.SetUint(uint64(i + 1))
+			continue
+		}
+		for k := range v.Field(i).Len() {
+			v.Field(i).Index(k).SetUint(uint64(100 + k))
+		}
+	}
+	a.Add(b)
+	if a != b {
+		t.Errorf("%+v, want %+v", a, b)
 	}
 }

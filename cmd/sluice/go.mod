@@ -5,8 +5,10 @@ go 1.26.0
 require github.com/sluicertc/sluice v0.0.0
 
 require (
+	github.com/cilium/ebpf v0.22.0 // indirect
 	github.com/klauspost/cpuid/v2 v2.3.0 // indirect
 	github.com/minio/sha256-simd v1.0.1 // indirect
+	golang.org/x/crypto v0.48.0 // indirect
 )
 
 require (
