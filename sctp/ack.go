@@ -2,9 +2,17 @@ package sctp
 
 import "github.com/sluicertc/sluice/internal/mono"
 
+// An ackResult is what one SACK has newly reported.
+type ackResult struct {
+	bytes    int
+	chunks   int
+	advanced bool      // the cumulative TSN
+	sent     mono.Time // when the latest chunk sent only once went out; 0: none
+	tsn      uint32    // of that chunk
+}
+
 // handleSack takes a SACK, RFC 9260 §6.2.1.
 func (a *Association) handleSack(now mono.Time, c chunk) error {
-	a.tx.burst, a.tx.resume = 0, 0
 	s, ok := parseSack(c)
 	if !ok {
 		return ErrMalformed
@@ -22,33 +30,66 @@ func (a *Association) handleSack(now mono.Time, c chunk) error {
 		a.stats.BogusSacks++
 		return ErrProtocol
 	}
-	flight := t.flight
-	t.sacks++
-	newly, advanced := a.ackCumulative(now, s.cum)
-	var highest uint32
-	gapped := false
-	if len(s.gaps) > 0 || tsnLess(t.base-1, t.high) {
-		var n int
-		n, highest, gapped = a.ackGaps(now, &s)
-		newly += n
+	var res ackResult
+	a.ackCumulative(now, s.cum, &res)
+	if len(s.gaps) > 0 || len(t.gaps) > 0 {
+		a.ackGaps(now, &s, &res)
 	}
 	t.peerWindow = int(min(s.window, 1<<31-1))
 	t.heard = true
-	if newly > 0 || advanced {
+	if res.bytes > 0 || res.advanced {
 		t.errors, t.closed = 0, false // §8.1
 		a.hb.answered()
 	}
-	if advanced {
-		a.cc.advanced(s.cum)
-		a.cc.acked(newly, flight)
+	a.measure(now, &res)
+	ended := false
+	if res.advanced {
 		t.t3 = 0 // §6.3.2 R3
+		a.rto.relax()
+		if ended = a.cc.advanced(s.cum); ended {
+			a.rack.recovered()
+		}
+		a.rack.misses = 0
 	}
+	if len(s.gaps) > 0 && res.bytes > 0 {
+		a.rack.misses += max(res.bytes/t.maxFrag, 1)
+	}
+	a.dups(&s)
+	a.probed(now, &s)
 	t.unprobe()
-	if limit, ok := missLimit(&s, highest, gapped, a.cc.recovering && advanced); ok {
-		a.countMisses(now, limit)
+	marked := t.marked
+	a.detectLosses(now)
+	if !ended {
+		a.cc.acked(now, res.bytes, s.cum, t.end(), a.rto.srtt)
 	}
+	a.cc.recover(res.bytes, t.flight, res.advanced && t.marked <= marked)
 	a.afterAck(now)
+	a.scheduleProbe(now)
 	return nil
+}
+
+// measure takes the round trip of the latest chunk newly acknowledged, unless
+// that was sent again (Karn; §6.3.1 C5). The estimate takes one sample each
+// round trip, for which its gains are made (C4).
+func (a *Association) measure(now mono.Time, res *ackResult) {
+	if res.sent == 0 {
+		return
+	}
+	d := now.Sub(res.sent)
+	a.minRTT.sample(now, d)
+	a.cc.slow.sample(d, res.chunks)
+	if !tsnLess(res.tsn, a.tx.sampleFrom) {
+		a.tx.sampleFrom = a.tx.end()
+		a.rto.sample(d)
+	}
+}
+
+// dups counts retransmissions which the peer had no use for.
+func (a *Association) dups(s *sackChunk) {
+	if n := len(s.dups) / 4; n > 0 && a.stats.Retransmissions > a.stats.SpuriousRetransmits {
+		a.stats.SpuriousRetransmits += min(uint64(n), a.stats.Retransmissions-a.stats.SpuriousRetransmits)
+		a.rack.spurious(s.cum, a.tx.end())
+	}
 }
 
 // unprobe sends a window probe again at once when the window has opened: the
@@ -60,7 +101,7 @@ func (t *sender) unprobe() {
 	if !t.probing {
 		return
 	}
-	if c := t.at(t.probe); c.n <= t.peerWindow {
+	if c := t.at(t.probe); int(c.n) <= t.peerWindow {
 		if t.probing, t.closed = false, false; c.inFlight() {
 			t.mark(t.probe)
 		}
@@ -101,23 +142,32 @@ func (a *Association) afterAck(now mono.Time) {
 	a.progressShutdown(now)
 }
 
-// ackCumulative removes every chunk up to cum. It returns the bytes which were
-// not acknowledged before.
-func (a *Association) ackCumulative(now mono.Time, cum uint32) (newly int, advanced bool) {
+// ackCumulative removes every chunk up to cum.
+func (a *Association) ackCumulative(now mono.Time, cum uint32, res *ackResult) {
 	t := &a.tx
 	for t.outstanding() && tsnLessEq(t.base, cum) {
-		a.timed(now, t.base)
-		c := t.pop()
-		advanced = true
-		if !c.acked {
-			newly += c.n
+		if c := t.at(t.base); !c.acked {
+			a.delivered(now, t.base, c, res)
 		}
+		c := t.pop()
+		res.advanced = true
 		if !c.msg.gone {
 			a.stats.BytesAcked += uint64(c.n)
-			t.release(c.msg, c.n)
+			t.release(c.msg, int(c.n))
 		}
+		t.drop(c.msg)
 	}
-	return newly, advanced
+	t.trim()
+}
+
+// delivered notes a chunk not acknowledged before.
+func (a *Association) delivered(now mono.Time, tsn uint32, c *sentChunk, res *ackResult) {
+	res.bytes += int(c.n)
+	res.chunks++
+	if !c.again && c.at >= res.sent {
+		res.sent, res.tsn = c.at, tsn
+	}
+	a.rack.delivered(now, tsn, c, a.minRTT.get())
 }
 
 // release returns n bytes of a message to the send buffer, and its bookkeeping
@@ -131,99 +181,53 @@ func (t *sender) release(m *message, n int) {
 	}
 }
 
-// timed takes the round trip of the TSN being timed, if it is this one.
-func (a *Association) timed(now mono.Time, tsn uint32) {
-	if a.tx.rttOn && a.tx.rttTSN == tsn {
-		a.tx.rttOn = false
-		a.rto.sample(now.Sub(a.tx.rttFrom))
-	}
-}
+// truncatedGaps is so many gap blocks that the peer may have had no room for
+// more: what lies above the last of them may have been received all the same.
+const truncatedGaps = 64
 
 // ackGaps applies the gap blocks: chunks inside are received, chunks outside
-// are not, even if they were reported before (D iii). It returns the newly
-// reported bytes and the highest TSN among them.
-func (a *Association) ackGaps(now mono.Time, s *sackChunk) (newly int, highest uint32, any bool) {
+// are not, even if they were reported before (D iii). The work is the number
+// of blocks and of chunks whose state changes.
+func (a *Association) ackGaps(now mono.Time, s *sackChunk, res *ackResult) {
 	t := &a.tx
-	tsn := t.base
-	lost := func(end uint32) {
-		for ; tsnLess(tsn, end); tsn++ {
-			if c := t.at(tsn); c.acked {
-				c.acked = false
-				if c.inFlight() {
-					t.flight += c.n
-				}
-			}
-		}
-	}
-	top := t.base - 1
+	t.scratch = t.scratch[:0]
 	for i := range s.numGaps() {
 		first, last := s.gap(i)
-		lost(first)
-		for ; tsnLessEq(tsn, last); tsn++ {
+		t.scratch = append(t.scratch, tsnRange{first, last})
+	}
+	if n := len(t.scratch); n >= truncatedGaps {
+		top := t.scratch[n-1].last
+		for _, g := range t.gaps {
+			if tsnLess(top, g.last) {
+				t.scratch = append(t.scratch, tsnRange{max32(g.first, top+1), g.last})
+			}
+		}
+	}
+	subtract(t.scratch, t.gaps, func(first, last uint32) {
+		for tsn := first; tsnLessEq(tsn, last); tsn++ {
 			c := t.at(tsn)
-			if c.acked {
-				continue
+			if !c.acked {
+				a.delivered(now, tsn, c, res)
 			}
-			a.timed(now, tsn)
-			t.settle(c)
-			c.acked, c.ackSeq = true, t.sacks
-			newly += c.n
-			highest, any = tsn, true
+			t.settle(tsn)
+			c.acked = true
 		}
-		top = last
-	}
-	if t.contains(t.high) {
-		lost(t.high + 1)
-	}
-	t.high = top
-	return newly, highest, any
+	})
+	subtract(t.gaps, t.scratch, func(first, last uint32) {
+		for tsn := first; tsnLessEq(tsn, last); tsn++ {
+			t.reneged(now, tsn)
+			a.stats.Reneged++
+		}
+	})
+	t.gaps, t.scratch = t.scratch, t.gaps
 }
 
-// missLimit returns below which TSN chunks count as reported missing: the
-// highest newly acknowledged one, or in fast recovery, when the cumulative TSN
-// advanced, all which the SACK shows (§7.2.4).
-func missLimit(s *sackChunk, highest uint32, gapped, recovering bool) (uint32, bool) {
-	if recovering && s.numGaps() > 0 {
-		_, last := s.gap(s.numGaps() - 1)
-		return last, true
+// max32 is the later of two TSNs.
+func max32(a, b uint32) uint32 {
+	if tsnLess(a, b) {
+		return b
 	}
-	return highest, gapped
-}
-
-// countMisses counts miss indications below limit and marks what has three.
-//
-// Deviates: RFC 9260 §7.2.4 counts SACKs. A SACK which reports a burst counts
-// as often as it newly reports full packets above the missing one, as if each
-// had been acknowledged alone (compare RFC 6675 §4, IsLost).
-func (a *Association) countMisses(now mono.Time, limit uint32) {
-	t := &a.tx
-	above, lost := 0, false
-	for tsn := limit; !tsnLess(tsn, t.base); tsn-- {
-		c := t.at(tsn)
-		if c.acked {
-			if c.ackSeq == t.sacks {
-				above += c.n
-			}
-			continue
-		}
-		if !c.inFlight() || c.fast {
-			continue
-		}
-		c.misses += uint8(min(max(above/t.maxFrag, 1), 3))
-		if c.misses >= 3 {
-			c.fast, lost = true, true
-			t.mark(tsn)
-			a.retire(now, c)
-		}
-	}
-	if !lost {
-		return
-	}
-	a.stats.FastRetransmits++
-	if !a.cc.recovering {
-		a.cc.lost(t.end() - 1)
-		a.burst = true // one packet regardless of cwnd
-	}
+	return a
 }
 
 // onT3 is the expiry of T3-rtx, §6.3.3.
@@ -237,20 +241,18 @@ func (a *Association) onT3(now mono.Time) {
 	// §6.1 A: a peer which answers probes of its closed window is alive, and
 	// its window says nothing of the network.
 	first := t.at(t.base)
-	t.closed = t.heard && !first.msg.gone && t.peerWindow < first.n
+	t.closed = t.heard && !first.msg.gone && t.peerWindow < int(first.n)
 	if !t.closed {
 		if a.countError() {
 			return
 		}
-		a.cc.timeout()
+		a.cc.timeout(t.end() - 1)
 	}
 	a.rto.backoff()
-	t.rttOn = false
+	a.rack.timer, t.probeAt, t.tail = 0, 0, tailProbe{}
+	t.markAll()
 	for tsn := t.base; tsn != t.end(); tsn++ {
-		c := t.at(tsn)
-		c.fast, c.misses = false, 0
-		if c.inFlight() {
-			t.mark(tsn)
+		if c := t.at(tsn); c.where == lost {
 			a.retire(now, c)
 		}
 	}

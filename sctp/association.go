@@ -31,6 +31,8 @@ type peerInfo struct {
 	tsn        uint32
 	forwardTSN bool
 	reconfig   bool
+	interleave bool // and so do we
+	zeroSum    bool // accepts checksums of zero, and so do we
 }
 
 // Association is one SCTP association. Data lane.
@@ -44,9 +46,13 @@ type Association struct {
 	outStreams uint16
 	inStreams  uint16
 
-	tx  sender
-	rx  receiver
-	cc  congestion
+	tx sender
+	rx receiver
+	cc congestion
+
+	rack   rack
+	minRTT minFilter
+
 	rto rtoEstimate
 	rc  reconfig
 	hb  heartbeat
@@ -56,14 +62,14 @@ type Association struct {
 	t5      mono.Time // guards the shutdown as a whole
 	retries int       // of T1
 
+	imported    *cookie      // what the peer's INIT said, while idle
 	outbox      fifo[[]byte] // whole packets
 	control     fifo[[]byte] // chunks to be bundled
 	cookie      []byte       // the peer's, while COOKIE ECHOED
 	cookieDue   bool
 	initAt      mono.Time // when the INIT went, if only once
 	shutdownDue bool      // SHUTDOWN or SHUTDOWN ACK, by state
-	burst       bool      // the next packet may exceed cwnd (§7.2.4)
-	skipped     []streamSSN
+	skipped     []skip
 
 	events fifo[Event]
 	stats  Stats
@@ -75,13 +81,23 @@ func New(cfg Config) *Association {
 	a := &Association{cfg: cfg.withDefaults()}
 	a.random(a.key[:])
 	a.tag, a.tsn = a.newTag(), a.random32()
-	a.cc.mtu = a.cfg.MTU
+	a.cc.mtu, a.cc.newReno = a.cfg.MTU, a.cfg.Congestion == NewReno
 	a.rto = newRTO(&a.cfg)
-	a.tx.maxFrag = (a.cfg.MTU - headerLen - dataHeaderLen) &^ 3
+	a.tx = a.newSender()
 	a.tx.window.start(a.tsn)
 	a.outStreams, a.inStreams = a.cfg.MaxStreams, a.cfg.MaxStreams
-	a.rx.data = reassembly{limit: a.cfg.MaxReceiveBuffer, maxSize: a.cfg.MaxMessageSize, events: &a.events}
+	a.rx.data = a.newReassembly()
 	return a
+}
+
+func (a *Association) newReassembly() reassembly {
+	return reassembly{limit: a.cfg.MaxReceiveBuffer, most: a.cfg.MaxReceiveMemory, maxSize: a.cfg.MaxMessageSize, events: &a.events}
+}
+
+func (a *Association) newSender() sender {
+	t := sender{scheduler: a.cfg.Scheduler}
+	t.size(a.cfg.MTU, false)
+	return t
 }
 
 // random falls back on the system's source if Config.Rand fails.
@@ -138,12 +154,17 @@ func (a *Association) HandleTimeout(now mono.Time) {
 	if due(&a.t2) {
 		a.onT2(now)
 	}
+	if due(&a.rack.timer) {
+		a.detectLosses(now)
+		a.afterAck(now)
+	}
 	if a.tx.t3 != 0 && a.tx.t3 <= now {
 		a.onT3(now)
 	}
-	if due(&a.tx.resume) {
-		a.tx.burst = 0
+	if due(&a.tx.probeAt) {
+		a.onProbe(now)
 	}
+	due(&a.tx.pace.resume)
 	if due(&a.rx.sackTimer) {
 		a.rx.sackNow = true
 	}
@@ -160,7 +181,9 @@ func (a *Association) Timeout() mono.Time {
 	t := mono.Earliest(a.t1, a.t2)
 	t = mono.Earliest(t, a.t5)
 	t = mono.Earliest(t, a.tx.t3)
-	t = mono.Earliest(t, a.tx.resume)
+	t = mono.Earliest(t, a.tx.pace.resume)
+	t = mono.Earliest(t, a.rack.timer)
+	t = mono.Earliest(t, a.tx.probeAt)
 	t = mono.Earliest(t, a.rx.sackTimer)
 	t = mono.Earliest(t, a.rc.timer)
 	return mono.Earliest(t, a.hb.timer)
@@ -198,10 +221,9 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 		a.tx.blocked = true
 		return ErrSendBufferFull
 	}
-	m := &message{
-		data: append([]byte(nil), data...), sid: sid, ppid: ppid, unordered: opt.Unordered,
-		policy: opt.Reliability, cost: cost, quiet: mode.quiet,
-	}
+	m := a.tx.fresh(data)
+	m.sid, m.ppid, m.unordered = sid, ppid, opt.Unordered
+	m.policy, m.cost, m.quiet = opt.Reliability, cost, mode.quiet
 	switch opt.Reliability {
 	case Rexmit:
 		m.limit = opt.Value
@@ -216,7 +238,7 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 // What has been reported and not consumed keeps the receive window closed.
 // Drain Transmit afterwards: the peer may be waiting to hear of it.
 func (a *Association) Consume(sid uint16, n int) {
-	a.rx.data.consume(sid, n)
+	a.rx.tune.consumed += a.rx.data.consume(sid, n)
 	if a.state >= stateEstablished && a.state < stateShutdownReceived {
 		a.rx.opened()
 	}
@@ -242,7 +264,7 @@ func (a *Association) SetBufferedAmountLowThreshold(sid uint16, n int) {
 // streams with messages waiting share the association in proportion. 0: 256.
 func (a *Association) SetPriority(sid, weight uint16) {
 	if sid < a.outStreams {
-		a.tx.stream(sid).weight = int(weight)
+		a.tx.reweigh(a.tx.stream(sid), int(weight))
 	}
 }
 
@@ -287,12 +309,12 @@ func (a *Association) end(err error, cause uint16) {
 		return
 	}
 	a.state = stateClosed
-	a.t1, a.t2, a.t5, a.hb = 0, 0, 0, heartbeat{}
+	a.t1, a.t2, a.t5, a.hb, a.rack = 0, 0, 0, heartbeat{}, rack{}
 	a.rc = reconfig{}
 	a.control.reset()
 	a.cookie, a.cookieDue, a.shutdownDue = nil, false, false
-	a.tx = sender{maxFrag: a.tx.maxFrag}
-	a.rx = receiver{data: reassembly{limit: a.rx.data.limit, maxSize: a.rx.data.maxSize, events: &a.events}}
+	a.tx = a.newSender()
+	a.rx = receiver{data: a.newReassembly()}
 	a.events.push(Event{Kind: EventClosed, Err: err, Cause: cause})
 }
 

@@ -103,6 +103,7 @@ type Channels struct {
 // NewChannels makes the channels of one transport. The DTLS client uses even
 // stream ids and the DTLS server odd ones (RFC 8832 §6).
 func NewChannels(cfg Config, dtlsClient bool) *Channels {
+	cfg.DTLS = true
 	return &Channels{
 		assoc: New(cfg), client: dtlsClient,
 		channels: make(map[uint16]*channel),

@@ -20,13 +20,29 @@ type Config struct {
 	// MaxSendMessageSize bounds a sent message: what the peer announced as
 	// a=max-message-size. 0: 262144. SetMaxSendMessageSize changes it.
 	MaxSendMessageSize int
-	// MaxReceiveBuffer is the receive window (a_rwnd) in bytes, raised to
-	// MaxMessageSize + 64 KiB if less, so that any message fits. 0: 1 MiB.
+	// MaxReceiveBuffer is the receive window (a_rwnd) to begin with, in bytes,
+	// raised to MaxMessageSize + 64 KiB if less, so that any message fits.
+	// 0: 1 MiB.
 	MaxReceiveBuffer int
+	// MaxReceiveMemory is what the window may grow to while the application
+	// consumes what arrives; at least MaxReceiveBuffer. 0: 8 MiB.
+	MaxReceiveMemory int
 	// MaxSendBuffer bounds what is written and unacknowledged. 0: 8 MiB.
 	MaxSendBuffer int
 	// MaxStreams bounds the streams of each direction. 0: 65535.
 	MaxStreams uint16
+
+	// DTLS says that packets go into DTLS, which detects every error:
+	// checksums are left out if the peer agrees (RFC 9653). NewChannels sets it.
+	DTLS bool
+	// Interleave offers I-DATA (RFC 8260), so that a large message does not
+	// hold up those of other streams. A peer without it gets DATA.
+	Interleave bool
+	// Scheduler is who sends next. 0: WeightedFair.
+	Scheduler Scheduler
+
+	// Congestion is how the window grows and shrinks. 0: Cubic.
+	Congestion Congestion
 
 	RTOInitial time.Duration // 0: 1 s
 	RTOMin     time.Duration // 0: 400 ms
@@ -71,6 +87,8 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxReceiveBuffer, DefaultMaxReceiveBuffer)
 	c.MaxMessageSize = min(c.MaxMessageSize, 1<<30)
 	c.MaxReceiveBuffer = min(max(c.MaxReceiveBuffer, c.MaxMessageSize+64<<10), 1<<31-1)
+	or(&c.MaxReceiveMemory, DefaultMaxReceiveMemory)
+	c.MaxReceiveMemory = min(max(c.MaxReceiveMemory, c.MaxReceiveBuffer), 1<<31-1)
 	or(&c.MaxSendBuffer, DefaultMaxSendBuffer)
 	if c.MaxStreams == 0 {
 		c.MaxStreams = DefaultMaxStreams
@@ -90,6 +108,31 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// Congestion is an algorithm of congestion control. All have the slow start of
+// RFC 9406 and the loss detection of RFC 8985.
+type Congestion uint8
+
+const (
+	// Cubic is RFC 9438, as in TCP and QUIC stacks of today.
+	Cubic Congestion = iota
+	// NewReno is RFC 9260 §7.2.
+	NewReno
+)
+
+// Scheduler chooses among streams which have something to send: after each
+// message, or with Interleave after each packet (RFC 8260 §3).
+type Scheduler uint8
+
+const (
+	// WeightedFair shares by SetPriority's weights (§3.6).
+	WeightedFair Scheduler = iota
+	// RoundRobin takes streams in turn (§3.2, §3.3).
+	RoundRobin
+	// Priority sends what has the greatest weight first, and takes streams of
+	// equal weight in turn (§3.4).
+	Priority
+)
 
 // Reliability is how hard an association tries to deliver a message.
 type Reliability uint8

@@ -93,6 +93,7 @@ func (a *Association) onHeartbeat(now mono.Time) {
 		}
 	}
 	if !a.tx.outstanding() { // otherwise T3 watches
+		a.tx.free, a.tx.freeBytes = nil, 0
 		var b [8]byte
 		a.random(b[:])
 		a.hb.nonce, a.hb.sent, a.hb.pending = binary.BigEndian.Uint64(b[:]), now, true

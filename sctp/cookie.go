@@ -27,6 +27,9 @@ type cookie struct {
 	out, in           uint16 // what the peer's INIT offered and accepts
 	forwardTSN        bool
 	reconfig          bool
+	interleave        bool
+	zeroChecksum      bool
+	trip              time.Duration // from INIT ACK to COOKIE ECHO; not on the wire
 }
 
 func (k *cookie) append(b []byte, key *[32]byte) []byte {
@@ -43,6 +46,12 @@ func (k *cookie) append(b []byte, key *[32]byte) []byte {
 	}
 	if k.reconfig {
 		flags |= 2
+	}
+	if k.interleave {
+		flags |= 4
+	}
+	if k.zeroChecksum {
+		flags |= 8
 	}
 	b = append(b, flags)
 	mac := hmac.New(sha256.New, key[:])
@@ -68,6 +77,7 @@ func parseCookie(b []byte, key *[32]byte) (k cookie, ok bool) {
 	k.out = binary.BigEndian.Uint16(b[36:])
 	k.in = binary.BigEndian.Uint16(b[38:])
 	k.forwardTSN, k.reconfig = b[40]&1 != 0, b[40]&2 != 0
+	k.interleave, k.zeroChecksum = b[40]&4 != 0, b[40]&8 != 0
 	return k, true
 }
 

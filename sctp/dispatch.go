@@ -4,7 +4,7 @@ import "github.com/sluicertc/sluice/internal/mono"
 
 // handlePacket checks a packet and takes its chunks in turn.
 func (a *Association) handlePacket(now mono.Time, b []byte) error {
-	h, err := parseHeader(b)
+	h, err := parseHeader(b, a.cfg.DTLS)
 	if err != nil {
 		return err
 	}
@@ -32,6 +32,8 @@ func (a *Association) handlePacket(now mono.Time, b []byte) error {
 			return nil
 		}
 		return a.handleChunks(now, rest)
+	case a.state == stateIdle && a.imported != nil:
+		return ErrUnexpected // the peer has started before us: it repeats itself
 	case a.state == stateIdle || a.state == stateClosed:
 		return a.outOfTheBlue(h, b[headerLen:])
 	case first.typ == typeAbort || first.typ == typeShutdownComplete:
@@ -79,6 +81,7 @@ func (a *Association) handleChunks(now mono.Time, b []byte) (err error) {
 	}
 	if a.state != stateClosed {
 		data := a.rx.gotData
+		a.rx.tuneWindow(now, a.rto.srtt)
 		a.rx.endPacket(now, mono.Time(a.cfg.SackDelay))
 		if data && a.state == stateShutdownSent { // §9.2
 			a.rx.sackNow, a.shutdownDue = true, true
@@ -93,7 +96,7 @@ func (a *Association) handleChunks(now mono.Time, b []byte) (err error) {
 // needed of those which may cost a walk over the window.
 func repeats(t chunkType) uint16 {
 	switch t {
-	case typeSack, typeForwardTSN, typeShutdown:
+	case typeSack, typeForwardTSN, typeIForwardTSN, typeShutdown:
 		return 1
 	case typeReconfig: // a response, a request, and one of each deferred
 		return 4
@@ -105,11 +108,17 @@ func repeats(t chunkType) uint16 {
 // to be looked at.
 func (a *Association) handleChunk(now mono.Time, c chunk) (stop bool, err error) {
 	switch c.typ {
-	case typeData:
+	case typeData, typeIData:
+		if c.typ == typeIData && !a.cfg.Interleave {
+			return a.unknown(c)
+		}
 		err = a.handleData(now, c)
 	case typeSack:
 		err = a.handleSack(now, c)
-	case typeForwardTSN:
+	case typeForwardTSN, typeIForwardTSN:
+		if c.typ == typeIForwardTSN && !a.cfg.Interleave {
+			return a.unknown(c)
+		}
 		err = a.handleForward(now, c)
 	case typeHeartbeat:
 		err = a.handleHeartbeat(c)
@@ -136,14 +145,18 @@ func (a *Association) handleChunk(now mono.Time, c chunk) (stop bool, err error)
 		return true, ErrUnexpected // only first in a packet
 	case typeECNE, typeCWR, typePad:
 	default:
-		// §3.2: the highest bit says go on, the next one says report.
-		a.stats.UnknownChunks++
-		if c.typ&0x40 != 0 && a.state >= stateEstablished {
-			a.reportError(causeUnrecognized, c.raw)
-		}
-		return c.typ&0x80 == 0, nil
+		return a.unknown(c)
 	}
 	return false, err
+}
+
+// unknown is §3.2: the highest bit says go on, the next one says report.
+func (a *Association) unknown(c chunk) (stop bool, err error) {
+	a.stats.UnknownChunks++
+	if c.typ&0x40 != 0 && a.state >= stateEstablished {
+		a.reportError(causeUnrecognized, c.raw)
+	}
+	return c.typ&0x80 == 0, nil
 }
 
 // outOfTheBlue answers a packet which belongs to no association, §8.4.

@@ -12,6 +12,10 @@ func (a *Association) Start(now mono.Time) {
 	if a.state != stateIdle {
 		return
 	}
+	if a.imported != nil {
+		a.startImported(now)
+		return
+	}
 	a.state = stateCookieWait
 	a.sendInit(now)
 }
@@ -31,6 +35,7 @@ func (a *Association) ownInit(tag, tsn uint32) initChunk {
 		tag: tag, tsn: tsn, window: uint32(a.rx.data.limit),
 		out: a.cfg.MaxStreams, in: a.cfg.MaxStreams,
 		forwardTSN: true, reconfig: true,
+		interleave: a.cfg.Interleave, zeroChecksum: a.cfg.DTLS,
 	}
 }
 
@@ -48,6 +53,7 @@ func (a *Association) handleInit(now mono.Time, c chunk) error {
 	k := cookie{
 		at: now, localTag: a.tag, localTSN: a.tsn, peerTag: i.tag, peerTSN: i.tsn, window: i.window,
 		out: i.out, in: i.in, forwardTSN: i.forwardTSN, reconfig: i.reconfig,
+		interleave: i.interleave, zeroChecksum: i.zeroChecksum,
 	}
 	switch a.state {
 	case stateClosed:
@@ -88,10 +94,7 @@ func (a *Association) handleInitAck(now mono.Time, c chunk) error {
 		a.fail(ErrProtocol, causeMissingParam, []byte{0, 0, 0, 1, 0, byte(paramStateCookie)})
 		return ErrProtocol
 	}
-	a.adopt(&cookie{
-		peerTag: i.tag, peerTSN: i.tsn, window: i.window, out: i.out, in: i.in,
-		forwardTSN: i.forwardTSN, reconfig: i.reconfig,
-	})
+	a.adopt(i.said())
 	a.cookie = append([]byte(nil), i.cookie...)
 	if len(i.unknown) > 0 {
 		a.reportError(causeUnknownParams, i.unknown)
@@ -105,17 +108,31 @@ func (a *Association) handleInitAck(now mono.Time, c chunk) error {
 	return nil
 }
 
+// said is what a cookie keeps of an INIT or INIT ACK.
+func (i *initChunk) said() *cookie {
+	return &cookie{
+		peerTag: i.tag, peerTSN: i.tsn, window: i.window, out: i.out, in: i.in,
+		forwardTSN: i.forwardTSN, reconfig: i.reconfig, interleave: i.interleave, zeroChecksum: i.zeroChecksum,
+	}
+}
+
 // adopt takes over what the peer said of itself.
 func (a *Association) adopt(k *cookie) {
-	a.peer = peerInfo{tag: k.peerTag, tsn: k.peerTSN, forwardTSN: k.forwardTSN, reconfig: k.reconfig}
+	a.peer = peerInfo{
+		tag: k.peerTag, tsn: k.peerTSN, forwardTSN: k.forwardTSN, reconfig: k.reconfig,
+		interleave: k.interleave && a.cfg.Interleave, zeroSum: k.zeroChecksum && a.cfg.DTLS,
+	}
+	a.tx.size(a.cfg.MTU, a.peer.interleave)
+	a.rx.data.wide = a.peer.interleave
 	a.outStreams = min(a.cfg.MaxStreams, k.in) // §5.1.1
 	a.inStreams = min(a.cfg.MaxStreams, k.out)
 	a.dropStreams()
 	a.rx.start(k.peerTSN)
+	a.rx.tune.rtt = k.trip
 	a.rc.peerNext = k.peerTSN // RFC 6525 §4.1: starts at the initial TSN
 	a.rc.next = a.tsn
 	a.tx.peerWindow = int(min(k.window, 1<<31-1))
-	a.cc.start(a.tx.peerWindow)
+	a.cc.start(a.tx.end())
 }
 
 // handleCookieEcho is §5.1 D and, for what comes unexpected, the table of
@@ -139,12 +156,14 @@ func (a *Association) handleCookieEcho(now mono.Time, h header, c chunk) error {
 	case a.state == stateClosed:
 		return ErrUnexpected
 	case a.state == stateIdle:
+		k.trip = now.Sub(k.at)
 		a.adopt(&k)
 		a.establish(now)
 	case !local && !peer && k.localTie == a.tag && k.peerTie == a.peer.tag && k.localTie != 0: // A
 		return a.restart(now, &k)
 	case local && !peer: // B
 		if a.state < stateEstablished {
+			k.trip = now.Sub(k.at)
 			a.adopt(&k)
 			a.establish(now)
 		} else {
@@ -169,10 +188,10 @@ func (a *Association) restart(now mono.Time, k *cookie) error {
 		return ErrUnexpected
 	}
 	a.tag, a.tsn = k.localTag, k.localTSN
-	limits := a.rx.data
-	a.rx = receiver{data: reassembly{limit: limits.limit, maxSize: limits.maxSize, events: &a.events}}
-	a.tx = sender{maxFrag: a.tx.maxFrag}
+	a.rx = receiver{data: a.newReassembly()}
+	a.tx = a.newSender()
 	a.tx.window.start(a.tsn)
+	a.rack, a.minRTT = rack{}, minFilter{}
 	a.rc = reconfig{}
 	a.control.reset()
 	a.t2, a.t5, a.shutdownDue = 0, 0, false
@@ -199,6 +218,7 @@ func (a *Association) establish(now mono.Time) {
 	a.t1, a.retries, a.tx.errors = 0, 0, 0
 	a.cookie, a.cookieDue = nil, false
 	a.tx.advanced = a.tx.base - 1
+	a.tx.sampleFrom = a.tx.base
 	a.hb.schedule(a, now)
 	if a.tx.outstanding() {
 		a.tx.startT3(now, mono.Time(a.rto.rto))
@@ -247,18 +267,7 @@ func (a *Association) onT1(now mono.Time) {
 func (a *Association) echoAgain(now mono.Time) {
 	a.cookieDue = true
 	a.t1 = now.Add(a.rto.rto)
-	a.markAll()
-}
-
-// markAll asks for the retransmission of everything in flight.
-func (a *Association) markAll() {
-	t := &a.tx
-	t.rttOn = false
-	for tsn := t.base; tsn != t.end(); tsn++ {
-		if t.at(tsn).inFlight() {
-			t.mark(tsn)
-		}
-	}
+	a.tx.markAll()
 }
 
 // staleCookie is §5.2.6: begin again with a new INIT.
@@ -268,6 +277,6 @@ func (a *Association) staleCookie(now mono.Time) {
 		return
 	}
 	a.state, a.cookie, a.cookieDue = stateCookieWait, nil, false
-	a.markAll()
+	a.tx.markAll()
 	a.sendInit(now)
 }

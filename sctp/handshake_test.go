@@ -28,7 +28,7 @@ func drain(a *Association, now mono.Time) (out []chunk, tags []uint32) {
 		if n == 0 {
 			return out, tags
 		}
-		h, err := parseHeader(buf[:n])
+		h, err := parseHeader(buf[:n], true)
 		if err != nil {
 			panic(err)
 		}
@@ -188,7 +188,7 @@ func TestClass23_TagsAreCheckedOnEveryChunk(t *testing.T) {
 		"shutdown complete, not due": {ours, appendChunk(nil, typeShutdownComplete, 0, nil), false, 0},
 		"shutdown complete, T":       {77, appendChunk(nil, typeShutdownComplete, flagT, nil), false, 0},
 		"shutdown ack, wrong":        {77, appendChunk(nil, typeShutdownAck, 0, nil), false, 0},
-		"forward tsn, wrong":         {78, appendForward(nil, 2000, nil), false, 0},
+		"forward tsn, wrong":         {78, appendForward(nil, typeForwardTSN, 2000, nil), false, 0},
 	} {
 		a := established(t, Config{})
 		cum := a.rx.cum

@@ -54,11 +54,11 @@ func (h *hostile) chunk() []byte {
 		}
 		return appendSack(nil, cum, r.Uint32()>>uint(r.IntN(32)), gaps, nil)
 	case 6:
-		var list []streamSSN
+		var list []skip
 		for range r.IntN(5) {
-			list = append(list, streamSSN{uint16(h.near(0)), uint16(r.Uint32())})
+			list = append(list, skip{sid: uint16(h.near(0)), mid: uint32(uint16(r.Uint32()))})
 		}
-		return appendForward(nil, h.near(h.a.rx.cum), list)
+		return appendForward(nil, typeForwardTSN, h.near(h.a.rx.cum), list)
 	case 7:
 		return resetRequest(h.near(h.a.rc.peerNext), h.near(h.a.rx.cum), uint16(r.IntN(8)), uint16(h.near(0)))
 	case 8:
@@ -103,11 +103,11 @@ func (a *Association) invariants(t testing.TB) {
 	flight, marked := 0, 0
 	for tsn := a.tx.base; tsn != a.tx.end(); tsn++ {
 		c := a.tx.at(tsn)
-		if c.inFlight() {
-			flight += c.n
-		}
-		if c.marked {
-			marked += c.n
+		switch c.where {
+		case flying:
+			flight += int(c.n)
+		case lost:
+			marked += int(c.n)
 		}
 	}
 	if flight != a.tx.flight || marked != a.tx.marked || a.tx.cost < 0 || a.tx.pending < 0 {
@@ -233,7 +233,7 @@ func TestClass24_ManyResetsAndForwardsAreCheap(t *testing.T) {
 	drain(a, simtest.Epoch)
 	var chunks [][]byte
 	for i := range uint32(100) {
-		chunks = append(chunks, appendForward(nil, 1000+i, nil))
+		chunks = append(chunks, appendForward(nil, typeForwardTSN, 1000+i, nil))
 	}
 	_ = a.HandlePacket(simtest.Epoch, packet(a.tag, chunks...))
 	if a.rx.cum != 1001 { // 1000 forwarded, 1001 was there
@@ -307,7 +307,7 @@ func TestInvalidStreamIsReportedAndAcknowledged(t *testing.T) {
 // of a packet's body; tag and checksum are right.
 func FuzzAssociation(f *testing.F) {
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1000, sid: 2, ppid: 51, payload: []byte("hello")}), []byte{})
-	f.Add(appendSack(nil, 0, 2, []tsnRange{{3, 4}}, nil), appendForward(nil, 1005, []streamSSN{{1, 1}}))
+	f.Add(appendSack(nil, 0, 2, []tsnRange{{3, 4}}, nil), appendForward(nil, typeForwardTSN, 1005, []skip{{sid: 1, mid: 1}}))
 	f.Add(resetRequest(1000, 1001, 1, 2), appendData(nil, &dataChunk{flags: 3, tsn: 1001, payload: []byte("x")}))
 	f.Add(appendChunk(nil, typeShutdown, 0, be32(0)), appendChunk(nil, typeShutdownAck, 0, nil))
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1000, ppid: 50, payload: appendOpen(nil, &ChannelParams{Label: "x"})}), []byte{})

@@ -21,6 +21,10 @@ const (
 	// loses what does not fit; what fills a gap may use as much again, since
 	// it was already on its way when the window was advertised.
 	DefaultMaxReceiveBuffer = 1 << 20
+	// DefaultMaxReceiveMemory is what the window grows to for an application
+	// which keeps up: 640 Mb/s at 100 ms. One which stops keeping up holds no
+	// more than was advertised.
+	DefaultMaxReceiveMemory = 8 << 20
 	// DefaultMaxSendBuffer bounds what Write has accepted and the peer has not
 	// acknowledged, plus messageCost for each message.
 	DefaultMaxSendBuffer = 8 << 20
@@ -35,6 +39,14 @@ const (
 	// messageCost is the bookkeeping of one queued message, which counts
 	// against MaxSendBuffer.
 	messageCost = 128
+
+	// maxFreeMessages and maxFreeBytes bound the buffers kept for the next
+	// messages; an association which is idle gives them back.
+	maxFreeMessages = 256
+	maxFreeBytes    = 512 << 10
+
+	// maxFreeRuns bounds what is kept of messages being put together.
+	maxFreeRuns = 64
 
 	// maxOutstanding bounds the DATA chunks sent and not acknowledged: half of
 	// what the 16-bit offset of a gap block can name. More wait in the queue.
@@ -61,12 +73,25 @@ const (
 	// maxReason bounds the text of an ABORT.
 	maxReason = 128
 
-	// maxBurst bounds the new data, in bytes, that one Transmit drain lets go
-	// at once: half of the smallest receive buffer met in the field, Linux'
-	// default of 212,992 bytes counted at 2304 for each full packet. The rest
-	// follows with the next SACK, or after a sixteenth of the round trip.
-	maxBurst = 48 << 10
+	// maxBurst bounds the data, in bytes, that one Transmit drain lets go at
+	// once however high the rate: half of the smallest receive buffer met in
+	// the field, Linux' default of 212,992 bytes counted at 2304 for each full
+	// packet. At lower rates it is what the rate moves in paceSpan, and at least
+	// ten packets; the rest follows in runs of up to runPackets, a number that
+	// segmentation offload makes one message of.
+	maxBurst   = 48 << 10
+	paceSpan   = 2 * time.Millisecond
+	runPackets = 16
+	// minPause is the shortest wait for which it is worth setting a timer.
 	minPause = 250 * time.Microsecond
+	// minProbe is the shortest wait before a tail loss probe: a peer that reads
+	// its socket every few milliseconds is not to be probed all the time.
+	minProbe = 10 * time.Millisecond
+	// nominalSegment is the growth of the window where a TCP's grows by a
+	// packet: with packets 1150 bytes long for the sake of tunnels, the rate at
+	// a given loss would otherwise be less than that of a TCP on the same path
+	// (compare RFC 4828 §3).
+	nominalSegment = 1460
 
 	// maxResetRequest bounds the streams in one request. Others wait for the
 	// next one.

@@ -20,13 +20,13 @@ func (m *message) expired(now mono.Time, sends uint32) bool {
 // its policy does not allow another.
 func (a *Association) retire(now mono.Time, c *sentChunk) {
 	if a.peer.forwardTSN && !c.msg.gone && c.msg.expired(now, c.sends) {
-		a.abandon(c.msg)
+		a.abandon(now, c.msg)
 	}
 }
 
 // abandon gives a message up: all its fragments, sent or not (RFC 3758 §3.5
 // A3). It must be the first of its stream's queue if any of it is unsent.
-func (a *Association) abandon(m *message) {
+func (a *Association) abandon(now mono.Time, m *message) {
 	t := &a.tx
 	a.stats.MessagesAbandoned++
 	a.rc.check = true // its stream may have drained
@@ -39,15 +39,16 @@ func (a *Association) abandon(m *message) {
 		if m.sent > 0 {
 			// The peer may have everything sent so far. One more TSN, which is
 			// never sent, lets FORWARD TSN say that no end will come.
-			m.last = t.add(sentChunk{msg: m, acked: true})
+			m.last = t.add(now, sentChunk{msg: m, acked: true})
+			m.refs++
 		}
 		t.dequeue(s)
 		a.bufferedLow(s, m, rest)
 	}
 	if m.sent > 0 {
 		for tsn := m.first; tsnLessEq(tsn, m.last); tsn++ {
-			if t.contains(tsn) {
-				t.settle(t.at(tsn))
+			if t.contains(tsn) && t.at(tsn).msg == m { // others may lie between
+				t.settle(tsn)
 			}
 		}
 	}
@@ -77,31 +78,37 @@ func (a *Association) advancePeerAck() {
 func (a *Association) appendForwardChunk(b []byte, room int) []byte {
 	t := &a.tx
 	t.forwardDue = false
-	most := (room - 8) / 4
+	typ, size := typeForwardTSN, 4
+	if a.peer.interleave {
+		typ, size = typeIForwardTSN, 8
+	}
+	most := (room - 8) / size
 	cum := t.base - 1
 	list := a.skipped[:0]
 	var prev *message
 	for tsn := t.base; tsnLessEq(tsn, t.advanced); tsn++ {
 		m := t.at(tsn).msg
-		if m != prev && !m.unordered {
-			if i := findSkip(list, m.sid); i >= 0 {
-				list[i].ssn = m.ssn
+		if m != prev && (!m.unordered || a.peer.interleave) {
+			if i := findSkip(list, m); i >= 0 {
+				if int32(m.mid-list[i].mid) > 0 || !a.peer.interleave {
+					list[i].mid = m.mid
+				}
 			} else if len(list) == most {
 				break
 			} else {
-				list = append(list, streamSSN{m.sid, m.ssn})
+				list = append(list, skip{m.sid, m.unordered, m.mid})
 			}
 		}
 		cum, prev = tsn, m
 	}
 	a.skipped = list
 	a.stats.ForwardTSNs++
-	return appendForward(b, cum, list)
+	return appendForward(b, typ, cum, list)
 }
 
-func findSkip(list []streamSSN, sid uint16) int {
+func findSkip(list []skip, m *message) int {
 	for i := range list {
-		if list[i].sid == sid {
+		if list[i].sid == m.sid && list[i].unordered == m.unordered {
 			return i
 		}
 	}

@@ -5,10 +5,13 @@ import "slices"
 // Reassembly and ordering, RFC 9260 §6.5, §6.6 and §6.9. Every byte here, and
 // every byte reported and not yet consumed, counts against the window.
 
-// run is a sequence of fragments of one message with consecutive TSNs.
+// run is a sequence of fragments of one message with consecutive TSNs, or
+// FSNs (RFC 8260 §2.1).
 type run struct {
 	first, last uint32
-	sid, ssn    uint16
+	tsn         uint32 // of the first
+	sid         uint16
+	mid         uint32 // or SSN
 	ppid        uint32
 	unordered   bool
 	begin, end  bool
@@ -20,21 +23,33 @@ type run struct {
 // may end without its last fragment.
 func (r *run) joins(s *run) bool {
 	return r.last+1 == s.first && !r.end && !s.begin &&
-		r.sid == s.sid && r.unordered == s.unordered && (r.unordered || r.ssn == s.ssn)
+		r.sid == s.sid && r.unordered == s.unordered && (r.unordered || r.mid == s.mid)
 }
 
-// inStream is one incoming stream, made when its first message is complete.
+// inStream is one incoming stream, made when its first message is complete, or
+// begun as I-DATA.
 type inStream struct {
-	next    uint16          // SSN of the next ordered message
-	waiting map[uint16]*run // complete messages ahead of next
+	next    uint32          // MID or SSN of the next ordered message
+	waiting map[uint32]*run // complete messages ahead of next
 	unread  fifo[int]       // sizes of the messages reported, not consumed
+	// I-DATA: messages of which something is missing, by ascending MID;
+	// ordered and not.
+	partial [2][]*fragments
+}
+
+// fragments is one of them.
+type fragments struct {
+	mid  uint32
+	runs []*run
 }
 
 type reassembly struct {
-	limit   int // bytes, from Config.MaxReceiveBuffer
-	maxSize int // of a message
-	bytes   int // buffered or unconsumed
-	entries int // runs, waiting messages and unconsumed messages
+	limit   int  // bytes, from Config.MaxReceiveBuffer on
+	wide    bool // I-DATA, with MIDs of 32 bits
+	most    int  // to which limit may grow, Config.MaxReceiveMemory
+	maxSize int  // of a message
+	bytes   int  // buffered or unconsumed
+	entries int  // runs, waiting messages and unconsumed messages
 	runs    []*run
 	streams map[uint16]*inStream
 	events  *fifo[Event]
@@ -43,6 +58,10 @@ type reassembly struct {
 	// hold.last wait for it in held, since their SSNs begin anew.
 	hold *deferredReset
 	held []*run
+
+	free   []*run
+	hint   int  // size of the last message which came in fragments
+	hinted *run // has a buffer of that size
 
 	discarded uint64
 }
@@ -85,12 +104,32 @@ func (q *reassembly) stream(sid uint16) *inStream {
 	return s
 }
 
+// before compares SSNs or MIDs.
+func (q *reassembly) before(a, b uint32) bool {
+	if q.wide {
+		return int32(a-b) < 0
+	}
+	return ssnLess(uint16(a), uint16(b))
+}
+
+// after is the SSN or MID which follows.
+func (q *reassembly) after(a uint32) uint32 {
+	if q.wide {
+		return a + 1
+	}
+	return uint32(uint16(a + 1))
+}
+
 // add takes a chunk which is new and fits. It reports false when the message
 // has grown beyond maxSize.
 func (q *reassembly) add(d *dataChunk) bool {
-	r := &run{
-		first: d.tsn, last: d.tsn, sid: d.sid, ssn: d.ssn, ppid: d.ppid,
+	r := q.newRun()
+	*r = run{
+		first: d.tsn, last: d.tsn, tsn: d.tsn, sid: d.sid, mid: uint32(d.ssn), ppid: d.ppid,
 		unordered: d.flags&flagUnordered != 0, begin: d.flags&flagBegin != 0, end: d.flags&flagEnd != 0,
+	}
+	if d.idata {
+		r.mid, r.first, r.last = d.mid, d.fsn, d.fsn
 	}
 	q.bytes += len(d.payload)
 	q.entries++
@@ -102,38 +141,107 @@ func (q *reassembly) add(d *dataChunk) bool {
 		q.complete(r)
 		return true
 	}
-	i, _ := slices.BinarySearchFunc(q.runs, d.tsn, func(r *run, tsn uint32) int { return int(int32(r.first - tsn)) })
-	if i > 0 && q.runs[i-1].joins(r) {
+	if !d.idata {
+		r, ok := q.insert(&q.runs, r, d.payload)
+		if r != nil {
+			q.complete(r)
+		}
+		return ok
+	}
+	s := q.stream(d.sid)
+	list := &s.partial[b2i(r.unordered)]
+	i, found := slices.BinarySearchFunc(*list, r.mid, func(p *fragments, mid uint32) int { return int(int32(p.mid - mid)) })
+	if !found {
+		*list = slices.Insert(*list, i, &fragments{mid: r.mid})
+	}
+	whole, ok := q.insert(&(*list)[i].runs, r, d.payload)
+	if whole != nil {
+		*list = slices.Delete(*list, i, i+1)
+		q.complete(whole)
+	}
+	return ok
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// insert adds a fragment to the runs of one or more messages, and returns the
+// message it completes, nil if none. It reports false when the message has
+// grown beyond maxSize.
+func (q *reassembly) insert(runs *[]*run, r *run, payload []byte) (*run, bool) {
+	i, again := slices.BinarySearchFunc(*runs, r.first, func(r *run, n uint32) int { return int(int32(r.first - n)) })
+	if again || (i > 0 && !tsnLess((*runs)[i-1].last, r.first)) {
+		r.buf = payload // an FSN twice
+		q.discard(r)
+		return nil, true
+	}
+	if i > 0 && (*runs)[i-1].joins(r) {
 		i--
-		p := q.runs[i]
-		p.buf = append(p.buf, d.payload...)
+		p := (*runs)[i]
+		p.buf = append(p.buf, payload...)
 		p.last, p.end = r.last, r.end
+		q.freeRun(r)
 		r = p
 		q.entries--
 	} else {
-		r.buf = slices.Clone(d.payload)
-		q.runs = slices.Insert(q.runs, i, r)
+		if r.begin && q.hinted == nil {
+			// Messages tend to be as long as the one before. One at a time is
+			// taken at its word, so that a peer gains nothing by a long one.
+			r.buf = make([]byte, 0, max(q.hint, len(payload)))
+			q.hinted = r
+		}
+		r.buf = append(r.buf, payload...)
+		*runs = slices.Insert(*runs, i, r)
 	}
-	if i+1 < len(q.runs) && r.joins(q.runs[i+1]) {
-		n := q.runs[i+1]
+	if i+1 < len(*runs) && r.joins((*runs)[i+1]) {
+		n := (*runs)[i+1]
 		r.buf = append(r.buf, n.buf...)
 		r.last, r.end = n.last, n.end
-		q.runs = slices.Delete(q.runs, i+1, i+2)
+		*runs = slices.Delete(*runs, i+1, i+2)
+		q.freeRun(n)
 		q.entries--
 	}
 	if len(r.buf) > q.maxSize {
-		return false
+		return nil, false
 	}
-	if r.begin && r.end {
-		q.runs = slices.Delete(q.runs, i, i+1)
-		q.complete(r)
+	if !r.begin || !r.end {
+		return nil, true
 	}
-	return true
+	*runs = slices.Delete(*runs, i, i+1)
+	if q.hint = len(r.buf); cap(r.buf) > 2*len(r.buf) {
+		r.buf = slices.Clone(r.buf)
+	}
+	return r, true
+}
+
+func (q *reassembly) newRun() *run {
+	n := len(q.free)
+	if n == 0 {
+		return new(run)
+	}
+	r := q.free[n-1]
+	q.free = q.free[:n-1]
+	return r
+}
+
+// freeRun keeps a run for later. Its buffer belongs to somebody else by now.
+func (q *reassembly) freeRun(r *run) {
+	if q.hinted == r {
+		q.hinted = nil
+	}
+	*r = run{}
+	if len(q.free) < maxFreeRuns {
+		q.free = append(q.free, r)
+	}
 }
 
 // complete takes a whole message.
 func (q *reassembly) complete(r *run) {
-	if q.hold != nil && tsnLess(q.hold.last, r.first) && q.hold.covers(r.sid) {
+	if q.hold != nil && tsnLess(q.hold.last, r.tsn) && q.hold.covers(r.sid) {
 		q.held = append(q.held, r)
 		return
 	}
@@ -141,17 +249,17 @@ func (q *reassembly) complete(r *run) {
 	switch {
 	case r.unordered:
 		q.deliver(s, r)
-	case r.ssn == s.next:
-		s.next++
+	case r.mid == s.next:
+		s.next = q.after(s.next)
 		q.deliver(s, r)
 		q.drain(s)
-	case ssnLess(r.ssn, s.next) || s.waiting[r.ssn] != nil:
+	case q.before(r.mid, s.next) || s.waiting[r.mid] != nil:
 		q.discard(r) // no peer which keeps to the RFC numbers a message twice
 	default:
 		if s.waiting == nil {
-			s.waiting = make(map[uint16]*run)
+			s.waiting = make(map[uint32]*run)
 		}
-		s.waiting[r.ssn] = r
+		s.waiting[r.mid] = r
 	}
 }
 
@@ -163,7 +271,7 @@ func (q *reassembly) drain(s *inStream) {
 			return
 		}
 		delete(s.waiting, s.next)
-		s.next++
+		s.next = q.after(s.next)
 		q.deliver(s, r)
 	}
 	s.waiting = nil
@@ -172,31 +280,36 @@ func (q *reassembly) drain(s *inStream) {
 func (q *reassembly) deliver(s *inStream, r *run) {
 	s.unread.push(len(r.buf))
 	q.events.push(Event{Kind: EventMessage, SID: r.sid, PPID: r.ppid, Unordered: r.unordered, Data: r.buf})
+	q.freeRun(r)
 }
 
 func (q *reassembly) discard(r *run) {
 	q.bytes -= len(r.buf)
 	q.entries--
 	q.discarded++
+	q.freeRun(r)
 }
 
-// consume gives n bytes of a stream back to the window.
-func (q *reassembly) consume(sid uint16, n int) {
+// consume gives n bytes of a stream back to the window, and returns how many
+// of them it had.
+func (q *reassembly) consume(sid uint16, n int) (had int) {
 	s := q.streams[sid]
 	if s == nil {
-		return
+		return 0
 	}
 	for n > 0 && s.unread.len() > 0 {
 		head := s.unread.peek()
 		k := min(n, *head)
 		*head -= k
 		n -= k
+		had += k
 		q.bytes -= k
 		if *head == 0 {
 			s.unread.pop()
 			q.entries--
 		}
 	}
+	return had
 }
 
 // forward gives up everything up to cum, RFC 3758 §3.6: fragments are dropped,
@@ -209,27 +322,47 @@ func (q *reassembly) forward(f *forwardChunk) {
 	}
 	q.runs = slices.Delete(q.runs, 0, n)
 	for i := range f.numStreams() {
-		id := f.stream(i)
-		s := q.stream(id.sid)
-		if ssnLess(id.ssn, s.next) {
+		k := f.stream(i)
+		s := q.stream(k.sid)
+		q.dropPartial(s, &k)
+		if k.unordered || q.before(k.mid, s.next) {
 			continue
 		}
 		// Complete messages among those skipped are delivered, in order. Only
 		// those which exist are visited: a peer may skip 32767 at a time.
 		var ready []*run
-		for ssn, r := range s.waiting {
-			if ssnLessEq(ssn, id.ssn) {
+		for mid, r := range s.waiting {
+			if !q.before(k.mid, mid) {
 				ready = append(ready, r)
-				delete(s.waiting, ssn)
+				delete(s.waiting, mid)
 			}
 		}
-		slices.SortFunc(ready, func(a, b *run) int { return int(int16(a.ssn - b.ssn)) })
+		slices.SortFunc(ready, func(a, b *run) int {
+			if q.before(a.mid, b.mid) {
+				return -1
+			}
+			return 1
+		})
 		for _, r := range ready {
 			q.deliver(s, r)
 		}
-		s.next = id.ssn + 1
+		s.next = q.after(k.mid)
 		q.drain(s)
 	}
+}
+
+// dropPartial discards the messages up to k which came in part, RFC 8260
+// §2.3.1.
+func (q *reassembly) dropPartial(s *inStream, k *skip) {
+	list := &s.partial[b2i(k.unordered)]
+	n := 0
+	for n < len(*list) && !q.before(k.mid, (*list)[n].mid) {
+		for _, r := range (*list)[n].runs {
+			q.discard(r)
+		}
+		n++
+	}
+	*list = slices.Delete(*list, 0, n)
 }
 
 // reset begins the streams anew at SSN 0, RFC 6525 §5.2.2. Messages which
@@ -252,6 +385,14 @@ func (q *reassembly) reset(sids []uint16) {
 func (q *reassembly) restart(sid uint16, s *inStream) {
 	for _, r := range s.waiting {
 		q.discard(r)
+	}
+	for i := range s.partial {
+		for _, p := range s.partial[i] {
+			for _, r := range p.runs {
+				q.discard(r)
+			}
+		}
+		s.partial[i] = nil
 	}
 	s.waiting, s.next = nil, 0
 	if s.unread.len() == 0 {

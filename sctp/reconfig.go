@@ -168,7 +168,7 @@ func (a *Association) finishReset(now mono.Time, err error) {
 		}
 		s.resetting = false
 		if err == nil {
-			s.ssn = 0
+			s.next = [2]uint32{}
 		}
 		held := s.held
 		s.held = nil

@@ -25,5 +25,16 @@ func (e *rtoEstimate) sample(d time.Duration) {
 	e.rto = min(max(e.srtt+4*e.rttvar, e.min), e.max) // C6, C7
 }
 
+// relax ends the backoff.
+//
+// Deviates: RFC 9260 §6.3.3 keeps it until the next measurement, which what is
+// sent again never gives. Like TCP stacks, an acknowledgment of something new
+// ends it: the path works.
+func (e *rtoEstimate) relax() {
+	if e.measured {
+		e.rto = min(max(e.srtt+4*e.rttvar, e.min), e.max)
+	}
+}
+
 // backoff doubles the timeout, §6.3.3 E2.
 func (e *rtoEstimate) backoff() { e.rto = min(2*e.rto, e.max) }

@@ -2,6 +2,7 @@ package sctp
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sluicertc/sluice/internal/mono"
 )
@@ -20,6 +21,8 @@ type receiver struct {
 	sackTimer  mono.Time
 	unsacked   int // packets with DATA since the last SACK
 	advertised int // window in the last SACK
+
+	tune tuner
 
 	// Of the packet being handled.
 	gotData, gotUrgent bool
@@ -112,6 +115,10 @@ func (a *Association) handleData(now mono.Time, c chunk) error {
 	default:
 		return ErrUnexpected // §6
 	}
+	if d.idata != a.peer.interleave { // RFC 8260 §2.2.1
+		a.fail(ErrProtocol, causeProtocol, nil)
+		return ErrProtocol
+	}
 	r := &a.rx
 	r.gotData = true
 	if d.flags&flagImmediate != 0 {
@@ -164,6 +171,10 @@ func (a *Association) handleForward(now mono.Time, c chunk) error {
 	default:
 		return ErrUnexpected
 	}
+	if (c.typ == typeIForwardTSN) != a.peer.interleave { // RFC 8260 §2.3.1
+		a.fail(ErrProtocol, causeProtocol, nil)
+		return ErrProtocol
+	}
 	r := &a.rx
 	r.gotData, r.gotUrgent = true, true
 	if tsnLessEq(f.cum, r.cum) {
@@ -188,6 +199,30 @@ func (r *receiver) endPacket(now mono.Time, delay mono.Time) {
 		r.sackTimer = now + delay
 	}
 	r.gotData, r.gotUrgent = false, false
+}
+
+// tuner enlarges the window for an application which keeps up: to four times
+// what it consumed in a round trip, since a sender in slow start wants twice as
+// much in the next one, and a lost packet keeps everything behind it for one
+// more.
+type tuner struct {
+	rtt      time.Duration // of the handshake; 0: not known
+	since    mono.Time
+	consumed int
+}
+
+func (r *receiver) tuneWindow(now mono.Time, srtt time.Duration) {
+	u := &r.tune
+	if srtt == 0 {
+		srtt = u.rtt
+	}
+	if now.Sub(u.since) < srtt {
+		return
+	}
+	if now.Sub(u.since) < 2*srtt+time.Millisecond && 4*u.consumed > r.data.limit {
+		r.data.limit = min(4*u.consumed, r.data.most)
+	}
+	u.since, u.consumed = now, 0
 }
 
 // opened notes that the application has consumed something: a window which

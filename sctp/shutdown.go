@@ -65,7 +65,8 @@ func (a *Association) handleShutdown(now mono.Time, c chunk) error {
 		a.stats.BogusSacks++
 		return ErrProtocol
 	}
-	if _, advanced := a.ackCumulative(now, cum); advanced {
+	var res ackResult
+	if a.ackCumulative(now, cum, &res); res.advanced {
 		a.tx.errors, a.tx.t3 = 0, 0
 	}
 	switch a.state {

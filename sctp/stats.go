@@ -6,7 +6,9 @@ import "time"
 type Stats struct {
 	// Now. SRTT is 0 until a round trip was measured.
 	SRTT, RTO  time.Duration
-	CWND       int // congestion window, bytes
+	MinRTT     time.Duration // of the last 10 to 20 s; 0: not measured
+	PacingRate int           // bytes per second
+	CWND       int           // congestion window, bytes
 	SSThresh   int
 	PeerWindow int // the peer's a_rwnd in its last SACK, bytes
 	Window     int // ours, bytes
@@ -18,7 +20,11 @@ type Stats struct {
 	ChunksSent, ChunksReceived                   uint64 // DATA, each once
 	BytesSent, BytesReceived, BytesAcked         uint64 // user data, each once
 	Retransmissions                              uint64 // DATA chunks
-	FastRetransmits                              uint64 // SACKs which caused some
+	FastRetransmits                              uint64 // times some were found lost without a timeout
+	SpuriousRetransmits                          uint64 // which the peer had received before
+	Reductions                                   uint64 // of the window, for losses; timeouts excluded
+	TailProbes                                   uint64 // RFC 8985 §7
+	Reneged                                      uint64 // chunks which the peer reported and then did not
 	Timeouts                                     uint64 // of any timer
 	DuplicateChunks, WindowDrops                 uint64 // DATA received and not taken
 	MessagesAbandoned, ForwardTSNs               uint64
@@ -29,12 +35,15 @@ type Stats struct {
 	OutgoingStreams, IncomingStreams             uint16 // negotiated
 	ReceiveBuffered                              int    // bytes received and not consumed
 	ForwardTSNSupported, StreamResetSupported    bool   // by the peer
+	Interleaved                                  bool   // I-DATA was negotiated
+	ZeroChecksum                                 bool   // no checksums are sent
 }
 
 // Stats returns a snapshot.
 func (a *Association) Stats() Stats {
 	s := a.stats
 	s.RTO, s.SRTT = a.rto.rto, a.rto.srtt
+	s.MinRTT, s.PacingRate = a.minRTT.get(), int(a.paceRate())
 	s.CWND, s.SSThresh = a.cc.cwnd, a.cc.ssthresh
 	s.PeerWindow, s.Window = a.tx.peerWindow, a.rx.data.window()
 	s.Flight, s.Buffered = a.tx.flight, a.tx.cost
@@ -43,5 +52,6 @@ func (a *Association) Stats() Stats {
 	s.OutgoingStreams, s.IncomingStreams = a.outStreams, a.inStreams
 	s.ReceiveBuffered = a.rx.data.bytes
 	s.ForwardTSNSupported, s.StreamResetSupported = a.peer.forwardTSN, a.peer.reconfig
+	s.Interleaved, s.ZeroChecksum = a.peer.interleave, a.peer.zeroSum
 	return s
 }

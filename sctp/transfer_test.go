@@ -394,7 +394,7 @@ func TestWhenASackIsSent(t *testing.T) {
 		"two":             {[][]byte{data(1000, 3), data(1001, 3)}, true},
 		"immediate":       {[][]byte{data(1000, 3|flagImmediate)}, true},
 		"gap":             {[][]byte{data(1001, 3)}, true},
-		"forward of old":  {[][]byte{appendForward(nil, 999, nil)}, true},
+		"forward of old":  {[][]byte{appendForward(nil, typeForwardTSN, 999, nil)}, true},
 		"stream too high": {nil, false},
 	} {
 		a := established(t, Config{})
@@ -438,6 +438,7 @@ func TestThreeMissIndicationsRetransmit(t *testing.T) {
 	cwnd := a.cc.cwnd
 	for n := range uint32(3) {
 		// TSN base is missing; base+1 to base+1+n have arrived.
+		cwnd = a.cc.cwnd
 		s := appendSack(nil, base-1, 1<<20, []tsnRange{{base + 1, base + 1 + n}}, nil)
 		must(t, a.HandlePacket(simtest.Epoch, packet(a.tag, s)))
 		out, _ := drain(a, simtest.Epoch)
@@ -451,11 +452,11 @@ func TestThreeMissIndicationsRetransmit(t *testing.T) {
 			}
 		}
 	}
-	if !a.cc.recovering || a.cc.cwnd != max(cwnd/2, 4*DefaultMTU) {
-		t.Errorf("cwnd %d after %d, recovering %v", a.cc.cwnd, cwnd, a.cc.recovering)
+	if want := int(float64(cwnd) * cubicBeta); !a.cc.recovering || a.cc.ssthresh != want {
+		t.Errorf("threshold %d after %d, recovering %v", a.cc.ssthresh, cwnd, a.cc.recovering)
 	}
 	must(t, a.HandlePacket(simtest.Epoch, packet(a.tag, appendSack(nil, base+7, 1<<20, nil, nil))))
-	if a.cc.recovering || a.tx.flight != 0 || a.tx.t3 != 0 {
+	if a.cc.recovering || a.cc.cwnd != a.cc.ssthresh || a.tx.flight != 0 || a.tx.t3 != 0 {
 		t.Error("recovery does not end")
 	}
 }

@@ -30,7 +30,8 @@ func (a *Association) Transmit(now mono.Time, b []byte) int {
 	}
 	limit := a.cfg.MTU
 	pkt := appendHeader(b[:0], header{a.cfg.LocalPort, a.cfg.RemotePort, a.peer.tag})
-	if a.cookieDue {
+	cookie := a.cookieDue
+	if cookie {
 		a.cookieDue = false
 		if headerLen+chunkHeaderLen+pad4(len(a.cookie)) > len(b) {
 			a.stats.OutputDropped++
@@ -45,7 +46,9 @@ func (a *Association) Transmit(now mono.Time, b []byte) int {
 	if len(pkt) == headerLen {
 		return 0
 	}
-	seal(pkt)
+	if !a.peer.zeroSum || cookie { // RFC 9653 §5.2
+		seal(pkt)
+	}
 	return a.sent(len(pkt))
 }
 
@@ -81,6 +84,7 @@ func (a *Association) appendAcks(now mono.Time, pkt []byte, limit int) []byte {
 	if a.tx.forwardDue && limit-len(pkt) >= 64 {
 		pkt = a.appendForwardChunk(pkt, limit-len(pkt))
 		a.tx.startT3(now, mono.Time(a.rto.rto))
+		a.scheduleProbe(now)
 	}
 	return pkt
 }
@@ -105,14 +109,14 @@ func (a *Association) mayResend() bool {
 	if t.closed {
 		return t.flight == 0
 	}
-	return a.burst || t.flight < a.cc.cwnd
+	return t.tail.due || t.flight < a.cc.cwnd
 }
 
 // maySend reports whether n new bytes may go out now, RFC 9260 §6.1: within
 // cwnd and the peer's window, or one chunk alone as a probe.
 //
 // Deviates: §6.1 D would limit bursts to 4 packets. With one SACK per burst
-// that would be the rate; maxBurst limits them instead.
+// that would be the rate; pacing limits them instead.
 func (a *Association) maySend(n int) bool {
 	t := &a.tx
 	switch a.state {
@@ -123,7 +127,7 @@ func (a *Association) maySend(n int) bool {
 	if t.count >= maxOutstanding {
 		return false
 	}
-	return t.flight == 0 || (t.flight < a.cc.cwnd && n <= t.peerWindow-t.flight-t.marked)
+	return t.flight == 0 || ((t.tail.due || t.flight < a.cc.cwnd) && n <= t.peerWindow-t.flight-t.marked)
 }
 
 // dataReady reports whether the next packet will carry DATA.
@@ -139,8 +143,8 @@ func (a *Association) dataReady() bool {
 func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byte {
 	t := &a.tx
 	start := len(pkt)
-	for limit-len(pkt) > dataHeaderLen {
-		room := limit - len(pkt) - dataHeaderLen
+	for limit-len(pkt) > t.head {
+		room := limit - len(pkt) - t.head
 		tsn, c := t.nextMarked()
 		if c == nil {
 			n := len(pkt)
@@ -153,14 +157,13 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 			a.abandonNow(now, c.msg)
 			continue
 		}
-		if !a.mayResend() || pad4(c.n) > room {
+		if !a.mayResend() || pad4(int(c.n)) > room || (len(pkt) == start && !a.mayBurst(now) && !t.tail.due) {
 			break
 		}
-		if t.rttTSN == tsn {
-			t.rttOn = false // Karn: §6.3.1 C5
-		}
 		a.cc.sending(now, t.flight, a.rto.rto)
-		t.resent(c)
+		t.resent(now, tsn)
+		a.cc.sent(int(c.n), t.flight)
+		t.pace.spent(int(c.n))
 		if t.closed {
 			t.probe, t.probing = tsn, true
 		}
@@ -171,9 +174,10 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 		pkt = a.appendSent(pkt, tsn, c)
 	}
 	if len(pkt) > start {
-		a.burst = false
+		t.tail.due = false
 		if a.state >= stateEstablished { // before that T1 watches
 			t.startT3(now, mono.Time(a.rto.rto))
+			a.scheduleProbe(now)
 		}
 		a.tryReset(now)
 	}
@@ -181,7 +185,7 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 }
 
 func (a *Association) abandonNow(now mono.Time, m *message) {
-	a.abandon(m)
+	a.abandon(now, m)
 	a.advancePeerAck()
 	if a.tx.forwardDue {
 		a.tx.startT3(now, mono.Time(a.rto.rto))
@@ -210,30 +214,22 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 			return pkt
 		}
 	}
-	if !a.maySend(n) {
+	if !a.maySend(n) || (len(pkt) == headerLen && !a.mayBurst(now) && !t.tail.due) {
 		return pkt
 	}
-	if t.flight == 0 {
-		t.burst = 0
-	}
-	if t.burst >= maxBurst {
-		if t.resume == 0 {
-			t.resume = now.Add(max(a.rto.srtt/16, minPause))
-		}
-		return pkt
-	}
-	t.burst += n
-	c := sentChunk{msg: m, off: m.sent, n: n, sends: 1}
+	c := sentChunk{msg: m, off: int32(m.sent), n: int32(n), sends: 1}
 	if m.unordered {
 		c.flags |= flagUnordered
 	}
 	if m.sent == 0 {
 		c.flags |= flagBegin
 		m.first = t.end()
-		if !m.unordered {
-			m.ssn = s.ssn
-			s.ssn++
-		}
+		t.number(s, m)
+	}
+	c.fsn = m.fsn
+	m.fsn++
+	if t.tail.due {
+		c.flags |= flagImmediate // RFC 8985 §7.2 has the probe's SACK at once
 	}
 	if m.sent+n == len(m.data) {
 		c.flags |= flagEnd
@@ -245,14 +241,14 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	if t.flight == 0 && n > t.peerWindow {
 		t.probe, t.probing = t.end(), true
 	}
-	tsn := t.add(c)
+	tsn := t.add(now, c)
+	a.cc.sent(n, t.flight)
+	t.pace.spent(n)
 	m.last = tsn
+	m.refs++
 	t.taken(s, m, n)
 	if s.resetting && s.drained() {
 		a.rc.check = true
-	}
-	if !t.rttOn {
-		t.rttOn, t.rttTSN, t.rttFrom = true, tsn, now
 	}
 	a.stats.ChunksSent++
 	a.stats.BytesSent += uint64(n)
@@ -262,7 +258,8 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 
 func (a *Association) appendSent(pkt []byte, tsn uint32, c *sentChunk) []byte {
 	return appendData(pkt, &dataChunk{
-		flags: c.flags, tsn: tsn, sid: c.msg.sid, ssn: c.msg.ssn, ppid: c.msg.ppid,
+		flags: c.flags, idata: a.peer.interleave, tsn: tsn, sid: c.msg.sid, ssn: uint16(c.msg.mid),
+		mid: c.msg.mid, fsn: c.fsn, ppid: c.msg.ppid,
 		payload: c.msg.data[c.off : c.off+c.n],
 	})
 }

@@ -11,7 +11,9 @@ import (
 type message struct {
 	data      []byte
 	sent      int // bytes which have been given a TSN
-	sid, ssn  uint16
+	sid       uint16
+	mid       uint32 // or SSN
+	fsn       uint32 // of the next fragment
 	ppid      uint32
 	unordered bool
 	policy    Reliability
@@ -21,16 +23,17 @@ type message struct {
 	last      uint32
 	quiet     bool // does not count as buffered
 	gone      bool // abandoned, RFC 3758 §3.5
+	refs      int  // chunks in the window
 	cost      int  // what it still occupies of the send buffer
 }
 
 // outStream is one outgoing stream, made by the first Write.
 type outStream struct {
 	sid       uint16
-	ssn       uint16 // of the next ordered message
-	weight    int    // RFC 8831 §6.4; 0: 256
-	pass      uint64 // virtual time at which the next message is due
-	index     int    // in the heap; -1: not there
+	next      [2]uint32 // MID or SSN of the next message, ordered and not
+	weight    int       // RFC 8831 §6.4; 0: 256
+	pass      uint64    // virtual time at which the next message is due
+	index     int       // in the heap; -1: not there
 	queue     fifo[*message]
 	buffered  int // bytes written and never sent
 	threshold int
@@ -55,8 +58,12 @@ type sender struct {
 
 	window  // sent and not acknowledged
 	maxFrag int
-	t3      mono.Time
-	errors  int // consecutive timeouts
+	head    int // bytes of a DATA chunk's header
+	// scheduler chooses a stream per message, or per packet if interleave.
+	scheduler  Scheduler
+	interleave bool
+	t3         mono.Time
+	errors     int // consecutive timeouts
 
 	peerWindow int    // a_rwnd of the last SACK
 	probe      uint32 // TSN sent although the window was closed
@@ -64,17 +71,42 @@ type sender struct {
 	closed     bool // the peer answers, but takes nothing: probe by single packets
 	heard      bool // a SACK has come since T3 was started
 
-	rttTSN  uint32 // being timed
-	rttOn   bool
-	rttFrom mono.Time
-
-	// A burst of new data ends after maxBurst bytes, and goes on with the
-	// next SACK or at resume, whichever comes first.
-	burst  int
-	resume mono.Time
+	sampleFrom uint32 // the next sample of the round trip is this TSN or later
+	pace       pacer
+	probeAt    mono.Time // when to send a tail loss probe
+	tail       tailProbe
 
 	advanced   uint32 // Advanced.Peer.Ack.Point, RFC 3758 §3.5 A1
 	forwardDue bool
+
+	free      []*message // to be used again, with their buffers
+	freeBytes int
+}
+
+// fresh returns a message with a copy of data.
+func (t *sender) fresh(data []byte) *message {
+	n := len(t.free)
+	if n == 0 {
+		return &message{data: append([]byte(nil), data...)}
+	}
+	m := t.free[n-1]
+	t.free[n-1], t.free = nil, t.free[:n-1]
+	t.freeBytes -= cap(m.data)
+	m.data = append(m.data[:0], data...)
+	return m
+}
+
+// drop notes that a chunk of a message has left the window. With the last of
+// them nothing refers to the message any more.
+func (t *sender) drop(m *message) {
+	if m.refs--; m.refs > 0 || (m.sent < len(m.data) && !m.gone) {
+		return
+	}
+	if len(t.free) < maxFreeMessages && t.freeBytes+cap(m.data) <= maxFreeBytes {
+		t.freeBytes += cap(m.data)
+		*m = message{data: m.data[:0]}
+		t.free = append(t.free, m)
+	}
 }
 
 func (t *sender) stream(sid uint16) *outStream {
@@ -110,9 +142,31 @@ func (t *sender) enqueue(s *outStream, m *message) {
 	}
 }
 
+// size sets how large fragments are.
+func (t *sender) size(mtu int, interleave bool) {
+	t.interleave, t.head = interleave, dataHeaderLen
+	if interleave {
+		t.head = idataHeaderLen
+	}
+	t.maxFrag = (mtu - headerLen - t.head) &^ 3
+}
+
+// number gives a message its MID or SSN. Unordered messages have MIDs of their
+// own (RFC 8260 §2.1) and no SSN.
+func (t *sender) number(s *outStream, m *message) {
+	switch {
+	case !m.unordered:
+		m.mid = s.next[0]
+		s.next[0]++
+	case t.interleave:
+		m.mid = s.next[1]
+		s.next[1]++
+	}
+}
+
 // next returns the message whose next fragment is due, nil if there is none.
-// Fragments of one message have consecutive TSNs (RFC 9260 §6.9), so that
-// streams take turns by message: start-time fair queueing by weight.
+// Fragments of one message have consecutive TSNs (RFC 9260 §6.9) unless they
+// are I-DATA, so that streams take turns by message.
 func (t *sender) next() (*outStream, *message) {
 	s := t.current
 	if s == nil {
@@ -131,11 +185,12 @@ func (t *sender) taken(s *outStream, m *message, n int) {
 		t.heapPop()
 		t.current = s
 		t.clock = s.pass
-		weight := s.weight
-		if weight == 0 {
-			weight = defaultWeight
+		if !t.interleave {
+			s.pass += t.turn(s, len(m.data))
 		}
-		s.pass += uint64(len(m.data)+dataHeaderLen) * 65536 / uint64(weight)
+	}
+	if t.interleave {
+		s.pass += t.turn(s, n)
 	}
 	m.sent += n
 	if !m.quiet {
@@ -143,6 +198,32 @@ func (t *sender) taken(s *outStream, m *message, n int) {
 	}
 	if m.sent == len(m.data) {
 		t.dequeue(s)
+	} else if t.interleave {
+		t.current = nil
+		t.heapPush(s)
+	}
+}
+
+// turn is by how much sending n bytes delays a stream: start-time fair
+// queueing by weight, or a turn each.
+func (t *sender) turn(s *outStream, n int) uint64 {
+	if t.scheduler != WeightedFair {
+		return 1
+	}
+	return uint64(n+t.head) * 65536 / uint64(s.share())
+}
+
+func (s *outStream) share() int {
+	if s.weight == 0 {
+		return defaultWeight
+	}
+	return s.weight
+}
+
+func (t *sender) reweigh(s *outStream, weight int) {
+	if s.weight = weight; s.index >= 0 {
+		t.heapUp(s.index)
+		t.heapDown(s.index)
 	}
 }
 
@@ -191,6 +272,9 @@ func (t *sender) heapSwap(i, j int) {
 
 func (t *sender) heapLess(i, j int) bool {
 	a, b := t.ready[i], t.ready[j]
+	if t.scheduler == Priority && a.share() != b.share() {
+		return a.share() > b.share()
+	}
 	if a.pass != b.pass {
 		return a.pass < b.pass
 	}

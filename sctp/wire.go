@@ -32,8 +32,10 @@ const (
 	typeCWR              chunkType = 13
 	typeShutdownComplete chunkType = 14
 	typeReconfig         chunkType = 130 // RFC 6525 §3.1
+	typeIData            chunkType = 64  // RFC 8260 §2.1
 	typePad              chunkType = 132 // RFC 4820
 	typeForwardTSN       chunkType = 192 // RFC 3758 §3.2
+	typeIForwardTSN      chunkType = 194 // RFC 8260 §2.3.1
 )
 
 // flagT of ABORT and SHUTDOWN COMPLETE: the tag is the receiver's peer's own,
@@ -42,6 +44,8 @@ const flagT = 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+var zeros [4]byte // never written; a local one would be allocated
+
 type header struct {
 	src, dst uint16
 	tag      uint32
@@ -49,19 +53,23 @@ type header struct {
 
 // checksum of a whole packet, its checksum field taken as zero.
 func checksum(b []byte) uint32 {
-	var zero [4]byte
 	sum := crc32.Update(0, castagnoli, b[:8])
-	sum = crc32.Update(sum, castagnoli, zero[:])
+	sum = crc32.Update(sum, castagnoli, zeros[:])
 	return crc32.Update(sum, castagnoli, b[headerLen:])
 }
 
-// parseHeader reads the common header and checks length and checksum.
-func parseHeader(b []byte) (header, error) {
+// parseHeader reads the common header and checks length and checksum. If zero
+// is set, a checksum of zero stands for what the layer below has checked
+// (RFC 9653 §5.3), but in the packets which make an association.
+func parseHeader(b []byte, zero bool) (header, error) {
 	if len(b) < headerLen+chunkHeaderLen {
 		return header{}, ErrShortPacket
 	}
-	if binary.LittleEndian.Uint32(b[8:]) != checksum(b) {
-		return header{}, ErrChecksum
+	sum := binary.LittleEndian.Uint32(b[8:])
+	if first := chunkType(b[headerLen]); sum != 0 || !zero || first == typeInit || first == typeCookieEcho {
+		if sum != checksum(b) {
+			return header{}, ErrChecksum
+		}
 	}
 	return header{
 		src: binary.BigEndian.Uint16(b),

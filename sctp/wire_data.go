@@ -2,7 +2,8 @@ package sctp
 
 import "encoding/binary"
 
-// DATA, SACK and FORWARD TSN on the wire.
+// DATA, SACK and FORWARD TSN on the wire, and I-DATA and I-FORWARD-TSN of
+// RFC 8260.
 
 // Flags of DATA, RFC 9260 §3.3.1.
 const (
@@ -12,18 +13,43 @@ const (
 	flagImmediate = 8
 )
 
-const dataHeaderLen = chunkHeaderLen + 12
+const (
+	dataHeaderLen  = chunkHeaderLen + 12
+	idataHeaderLen = chunkHeaderLen + 16
+)
 
 type dataChunk struct {
 	flags   uint8
+	idata   bool // I-DATA: mid and fsn instead of ssn
 	tsn     uint32
 	sid     uint16
 	ssn     uint16
-	ppid    uint32
+	mid     uint32
+	fsn     uint32 // 0 in the first fragment
+	ppid    uint32 // I-DATA: in the first fragment
 	payload []byte // may be empty, which is an error of the sender
 }
 
+// parseData reads DATA or, if its type says so, I-DATA.
 func parseData(c chunk) (d dataChunk, ok bool) {
+	if c.typ == typeIData {
+		if len(c.value) < idataHeaderLen-chunkHeaderLen {
+			return d, false
+		}
+		d = dataChunk{
+			flags: c.flags, idata: true,
+			tsn:     binary.BigEndian.Uint32(c.value),
+			sid:     binary.BigEndian.Uint16(c.value[4:]),
+			mid:     binary.BigEndian.Uint32(c.value[8:]),
+			payload: c.value[16:],
+		}
+		if v := binary.BigEndian.Uint32(c.value[12:]); c.flags&flagBegin != 0 {
+			d.ppid = v
+		} else {
+			d.fsn = v
+		}
+		return d, true
+	}
 	if len(c.value) < dataHeaderLen-chunkHeaderLen {
 		return d, false
 	}
@@ -39,6 +65,18 @@ func parseData(c chunk) (d dataChunk, ok bool) {
 
 func appendData(b []byte, d *dataChunk) []byte {
 	start := len(b)
+	if d.idata {
+		b = beginChunk(b, typeIData, d.flags)
+		b = binary.BigEndian.AppendUint32(b, d.tsn)
+		b = binary.BigEndian.AppendUint32(b, uint32(d.sid)<<16)
+		b = binary.BigEndian.AppendUint32(b, d.mid)
+		v := d.fsn
+		if d.flags&flagBegin != 0 {
+			v = d.ppid
+		}
+		b = binary.BigEndian.AppendUint32(b, v)
+		return endChunk(append(b, d.payload...), start)
+	}
 	b = beginChunk(b, typeData, d.flags)
 	b = binary.BigEndian.AppendUint32(b, d.tsn)
 	b = binary.BigEndian.AppendUint16(b, d.sid)
@@ -98,34 +136,64 @@ func appendSack(b []byte, cum, window uint32, gaps []tsnRange, dups []uint32) []
 	return endChunk(b, start)
 }
 
-// forwardChunk is a view of a FORWARD TSN, RFC 3758 §3.2.
+// forwardChunk is a view of a FORWARD TSN, RFC 3758 §3.2, or of an
+// I-FORWARD-TSN, RFC 8260 §2.3.1.
 type forwardChunk struct {
 	cum     uint32
-	streams []byte // pairs of stream id and SSN
+	streams []byte
+	entry   int // bytes of each of them
 }
 
-type streamSSN struct{ sid, ssn uint16 }
+// skip is a stream of which messages are given up: those up to mid, which is
+// an SSN in FORWARD TSN.
+type skip struct {
+	sid       uint16
+	unordered bool // I-FORWARD-TSN only
+	mid       uint32
+}
 
 func parseForward(c chunk) (f forwardChunk, ok bool) {
-	if len(c.value) < 4 || len(c.value)&3 != 0 {
+	f.entry = 4
+	if c.typ == typeIForwardTSN {
+		f.entry = 8
+	}
+	if len(c.value) < 4 || (len(c.value)-4)%f.entry != 0 {
 		return f, false
 	}
-	return forwardChunk{binary.BigEndian.Uint32(c.value), c.value[4:]}, true
+	f.cum, f.streams = binary.BigEndian.Uint32(c.value), c.value[4:]
+	return f, true
 }
 
-func (f *forwardChunk) numStreams() int { return len(f.streams) / 4 }
+func (f *forwardChunk) numStreams() int { return len(f.streams) / f.entry }
 
-func (f *forwardChunk) stream(i int) streamSSN {
-	return streamSSN{binary.BigEndian.Uint16(f.streams[4*i:]), binary.BigEndian.Uint16(f.streams[4*i+2:])}
+func (f *forwardChunk) stream(i int) skip {
+	b := f.streams[f.entry*i:]
+	k := skip{sid: binary.BigEndian.Uint16(b)}
+	if f.entry == 4 {
+		k.mid = uint32(binary.BigEndian.Uint16(b[2:]))
+		return k
+	}
+	k.unordered, k.mid = b[3]&1 != 0, binary.BigEndian.Uint32(b[4:])
+	return k
 }
 
-func appendForward(b []byte, cum uint32, streams []streamSSN) []byte {
+// appendForward appends a chunk of type t, which is one of the two.
+func appendForward(b []byte, t chunkType, cum uint32, streams []skip) []byte {
 	start := len(b)
-	b = beginChunk(b, typeForwardTSN, 0)
+	b = beginChunk(b, t, 0)
 	b = binary.BigEndian.AppendUint32(b, cum)
-	for _, s := range streams {
-		b = binary.BigEndian.AppendUint16(b, s.sid)
-		b = binary.BigEndian.AppendUint16(b, s.ssn)
+	for _, k := range streams {
+		b = binary.BigEndian.AppendUint16(b, k.sid)
+		if t == typeForwardTSN {
+			b = binary.BigEndian.AppendUint16(b, uint16(k.mid))
+			continue
+		}
+		var u uint16
+		if k.unordered {
+			u = 1
+		}
+		b = binary.BigEndian.AppendUint16(b, u)
+		b = binary.BigEndian.AppendUint32(b, k.mid)
 	}
 	return endChunk(b, start)
 }

@@ -3,7 +3,7 @@ package sctp
 import "encoding/binary"
 
 // INIT and INIT ACK, RFC 9260 §3.3.2 and §3.3.3, with the parameters of
-// RFC 3758 §3.1 and RFC 5061 §4.2.7, and error causes, §3.3.10.
+// RFC 3758 §3.1, RFC 5061 §4.2.7 and RFC 9653 §4, and error causes, §3.3.10.
 
 const (
 	paramHeartbeatInfo uint16 = 1
@@ -11,6 +11,7 @@ const (
 	paramUnrecognized  uint16 = 8
 	paramExtensions    uint16 = 0x8008
 	paramForwardTSN    uint16 = 0xc000
+	paramZeroChecksum  uint16 = 0x8001
 	initFixedLen              = 16
 	paramIPv4          uint16 = 5
 	paramIPv6          uint16 = 6
@@ -28,12 +29,17 @@ const (
 	causeProtocol      uint16 = 13
 )
 
+// methodDTLS is the error detection method of RFC 9653 §6: SCTP over DTLS.
+const methodDTLS = 1
+
 // initChunk is what an INIT or INIT ACK says.
 type initChunk struct {
 	tag, window, tsn uint32
 	out, in          uint16 // streams offered and accepted
 	forwardTSN       bool
 	reconfig         bool
+	interleave       bool   // I-DATA
+	zeroChecksum     bool   // what DTLS has checked needs no checksum
 	cookie           []byte // INIT ACK only; a view
 	unknown          []byte // parameters to report, raw and padded, at most maxEcho
 }
@@ -65,7 +71,10 @@ func parseInit(c chunk) (i initChunk, ok bool) {
 			for _, t := range p.value {
 				i.forwardTSN = i.forwardTSN || chunkType(t) == typeForwardTSN
 				i.reconfig = i.reconfig || chunkType(t) == typeReconfig
+				i.interleave = i.interleave || chunkType(t) == typeIData
 			}
+		case paramZeroChecksum:
+			i.zeroChecksum = len(p.value) == 4 && binary.BigEndian.Uint32(p.value) == methodDTLS
 		case paramIPv4, paramIPv6, paramPreservative, paramAddressTypes, paramUnrecognized:
 			// RFC 8261 §6.1: DTLS has no addresses to speak of.
 		default:
@@ -104,6 +113,15 @@ func appendInit(b []byte, t chunkType, i *initChunk) []byte {
 	}
 	if i.reconfig {
 		ext = append(ext, byte(typeReconfig))
+	}
+	if i.interleave {
+		ext = append(ext, byte(typeIData))
+		if i.forwardTSN {
+			ext = append(ext, byte(typeIForwardTSN))
+		}
+	}
+	if i.zeroChecksum {
+		add(paramZeroChecksum, be32(methodDTLS))
 	}
 	if ext != nil {
 		add(paramExtensions, ext)

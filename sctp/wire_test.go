@@ -40,7 +40,7 @@ func TestChunksAsInTheRFCs(t *testing.T) {
 	check("DATA", appendData(nil, &d), "00 03 0013 01020304 0005 0006 00000033 616263 00")
 	check("SACK", appendSack(nil, 100, 0x10000, []tsnRange{{102, 103}, {106, 106}}, []uint32{99}),
 		"03 00 001c 00000064 00010000 0002 0001 0002 0003 0006 0006 00000063")
-	check("FORWARD TSN", appendForward(nil, 7, []streamSSN{{1, 2}, {3, 4}}), "c0 00 0010 00000007 0001 0002 0003 0004")
+	check("FORWARD TSN", appendForward(nil, typeForwardTSN, 7, []skip{{sid: 1, mid: 2}, {sid: 3, mid: 4}}), "c0 00 0010 00000007 0001 0002 0003 0004")
 	i := initChunk{tag: 1, window: 0x20000, out: 10, in: 20, tsn: 9, forwardTSN: true, reconfig: true}
 	check("INIT", appendInit(nil, typeInit, &i), "01 00 001e 00000001 00020000 000a 0014 00000009 c000 0004 8008 0006 c0 82 0000")
 	check("ABORT", appendError(nil, typeAbort, flagT, causeUserAbort, []byte("bye")), "06 01 000b 000c 0007 627965 00")
@@ -59,14 +59,14 @@ func TestChecksumIsCRC32cInLittleEndian(t *testing.T) {
 	// CRC-32C of "123456789" is e3069283 (RFC 3720 B.4 and every catalogue).
 	pkt := append(appendHeader(nil, header{5000, 5001, 0xdeadbeef}), 0x0b, 0, 0, 4)
 	seal(pkt)
-	h, err := parseHeader(pkt)
+	h, err := parseHeader(pkt, false)
 	if err != nil || h != (header{5000, 5001, 0xdeadbeef}) {
 		t.Fatal(h, err)
 	}
 	for bit := range len(pkt) * 8 {
 		b := slices.Clone(pkt)
 		b[bit/8] ^= 1 << (bit % 8)
-		if _, err := parseHeader(b); err != ErrChecksum {
+		if _, err := parseHeader(b, false); err != ErrChecksum {
 			t.Fatalf("bit %d: %v", bit, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestClass22_CookieIsOpaqueAndAuthentic(t *testing.T) {
 func FuzzChunks(f *testing.F) {
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1, sid: 2, ssn: 3, ppid: 51, payload: []byte("hello")}))
 	f.Add(appendSack(nil, 1, 2, []tsnRange{{3, 4}}, []uint32{5}))
-	f.Add(appendForward(nil, 1, []streamSSN{{2, 3}}))
+	f.Add(appendForward(nil, typeForwardTSN, 1, []skip{{sid: 2, mid: 3}}))
 	f.Add(appendInit(nil, typeInit, &initChunk{tag: 1, out: 2, in: 3, forwardTSN: true, reconfig: true}))
 	f.Add(appendInit(nil, typeInitAck, &initChunk{tag: 1, out: 2, in: 3, reconfig: true, cookie: []byte("cookie")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -213,11 +213,11 @@ func roundTrip(t *testing.T, c chunk) {
 		}
 	case typeForwardTSN:
 		if f, ok := parseForward(c); ok {
-			var list []streamSSN
+			var list []skip
 			for i := range f.numStreams() {
 				list = append(list, f.stream(i))
 			}
-			if got := appendForward(nil, f.cum, list); !bytes.Equal(got[4:], c.value) {
+			if got := appendForward(nil, c.typ, f.cum, list); !bytes.Equal(got[4:], c.value) {
 				t.Fatalf("FORWARD TSN %x became %x", c.value, got[4:])
 			}
 		}

@@ -1,0 +1,84 @@
+package sctp
+
+import (
+	"math"
+	"time"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// RFC 9438 §4.
+const (
+	cubicC    = 0.4 // segments per cubic second
+	cubicBeta = 0.7
+	// cubicAlpha makes the estimate of Reno's window grow as fast, on
+	// average, although it falls by less (§4.3).
+	cubicAlpha = 3 * (1 - cubicBeta) / (1 + cubicBeta)
+)
+
+// cubic is the state of congestion avoidance, in bytes and seconds.
+type cubic struct {
+	max   float64   // W_max
+	prior float64   // cwnd before the last reduction
+	epoch mono.Time // when this growth began; 0: it has not
+	k     float64   // when it reaches max again
+	from  float64   // the window at its origin
+	reno  float64   // W_est
+	part  float64   // of a byte, not yet in cwnd
+	last  mono.Time // of the last growth
+}
+
+// reduce returns the window after a loss, §4.6, and remembers the one before,
+// §4.7.
+func (q *cubic) reduce(cwnd, segment int) int {
+	w := float64(cwnd)
+	q.prior = w
+	if w < q.max { // fast convergence
+		q.max = w * (1 + cubicBeta) / 2
+	} else {
+		q.max = w
+	}
+	q.epoch, q.part = 0, 0
+	return int(w * cubicBeta)
+}
+
+// pause keeps the time in which the application had too little to send from
+// counting, §5.8.
+func (q *cubic) pause(now mono.Time) {
+	if q.epoch != 0 && q.last != 0 {
+		q.epoch += now - q.last
+		q.last = now
+	}
+}
+
+// grow takes n bytes acknowledged, §4.2 to §4.5.
+func (q *cubic) grow(c *congestion, now mono.Time, n int, srtt time.Duration) {
+	w, seg := float64(c.cwnd), float64(c.segment)
+	if q.epoch == 0 {
+		q.epoch, q.reno = now, w
+		if w < q.max {
+			q.k, q.from = math.Cbrt((q.max-w)/seg/cubicC), q.max
+		} else {
+			q.k, q.from = 0, w
+		}
+	}
+	q.last = now
+	alpha := cubicAlpha
+	if q.reno >= q.prior {
+		alpha = 1
+	}
+	q.reno += alpha * float64(n) * seg / w
+	at := func(d time.Duration) float64 {
+		t := (now.Sub(q.epoch) + d).Seconds() - q.k
+		return q.from + cubicC*seg*t*t*t
+	}
+	if at(0) < q.reno { // §4.3, the Reno-friendly region
+		c.cwnd = max(c.cwnd, int(q.reno))
+		return
+	}
+	target := min(max(at(srtt), w), 1.5*w)
+	q.part += (target - w) / w * float64(n)
+	whole := int(q.part)
+	q.part -= float64(whole)
+	c.cwnd += whole
+}

@@ -1,0 +1,67 @@
+package sctp
+
+import (
+	"time"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// pacer spreads a window over the round trip. Credit grows with time, at the
+// rate of the window; a burst ends when it is used up, and the next begins when
+// there is enough for a run of packets again, or with a SACK.
+type pacer struct {
+	credit int // bytes; negative: ahead of the rate
+	at     mono.Time
+	part   float64
+	resume mono.Time // when to go on, if something waits
+}
+
+// paceRate in bytes per second is a little faster than the window needs, so
+// that pacing is not what limits it. A window which doubles each round trip
+// needs 1.39 times its own rate (x in x*exp(x) = 1.39 is the logarithm of 2);
+// more would only fill the queue before anybody could notice.
+func (a *Association) paceRate() float64 {
+	gain := 1.2
+	if a.cc.inSlowStart() {
+		gain = 1.5
+	}
+	return gain * float64(a.cc.cwnd) / max(a.rto.srtt, minPause).Seconds()
+}
+
+// paceDepth is the most that may go at once.
+func (a *Association) paceDepth(rate float64) int {
+	return min(max(int(rate*paceSpan.Seconds()), 10*a.cfg.MTU), maxBurst)
+}
+
+// mayBurst reports whether pacing lets another packet go now. If not, it says
+// when to try again.
+func (a *Association) mayBurst(now mono.Time) bool {
+	p := &a.tx.pace
+	if p.at == now && p.credit > 0 {
+		return true
+	}
+	rate := a.paceRate()
+	depth := a.paceDepth(rate)
+	if p.at == 0 || now.Sub(p.at) > time.Second {
+		p.credit, p.part = depth, 0
+	} else if now > p.at {
+		p.part += rate * now.Sub(p.at).Seconds()
+		whole := min(int(p.part), 2*maxBurst)
+		p.part -= float64(int(p.part))
+		p.credit = min(p.credit+whole, depth)
+	}
+	p.at = now
+	if p.credit > 0 {
+		p.resume = 0
+		return true
+	}
+	if p.resume == 0 {
+		run := min(max(int(rate*paceSpan.Seconds()), 2*a.cfg.MTU), runPackets*a.cfg.MTU)
+		wait := time.Duration(float64(run-p.credit) / rate * float64(time.Second))
+		p.resume = now.Add(max(wait, minPause))
+	}
+	return false
+}
+
+// spent notes n bytes sent.
+func (p *pacer) spent(n int) { p.credit -= n }
