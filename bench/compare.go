@@ -13,15 +13,17 @@ var noise = map[string]float64{"micro": 0.20, "srtp": 0.20, "crypto": 0.20}
 
 const (
 	otherNoise = 0.30
-	// quickNoise replaces both where either row is of a -quick run.
-	quickNoise = 0.40
+	// quickNoise replaces both where either row is of a -quick run: a neighbour
+	// on the core favours one contender for as long as such a run takes.
+	quickNoise = 0.50
 	// confirmations is how often -against measures a row that fell beyond the
 	// noise again before it believes it.
 	confirmations = 2
 )
 
 // A regression is a row whose ratio against the same version of the same peer
-// has fallen beyond the noise.
+// has fallen beyond the noise, or that allocates more often than it did, which
+// knows no noise.
 type regression struct {
 	old, fresh Row
 	change     float64 // of the ratio, -0.25 is a quarter less
@@ -44,11 +46,20 @@ func regressions(old, fresh []Row) (list []regression, compared int) {
 		case !ok:
 			limit = otherNoise
 		}
-		if change := f.Ratio/old[i].Ratio - 1; change < -limit {
+		change := f.Ratio/old[i].Ratio - 1
+		if change < -limit || old[i].Allocs != nil && allocsOf(f) > allocsOf(old[i]) {
 			list = append(list, regression{old[i], f, change})
 		}
 	}
 	return list, compared
+}
+
+// allocsOf is how often a row allocates, -1 where that was not counted.
+func allocsOf(r Row) int {
+	if r.Allocs == nil {
+		return -1
+	}
+	return *r.Allocs
 }
 
 // compareResults is the subcommand: status 1 when something got worse.
@@ -76,8 +87,12 @@ func compareResults(args []string, stdout, stderr io.Writer) int {
 // did, unless both hosts are known and differ, when it only tells.
 func verdict(list []regression, compared int, old, fresh Host, w io.Writer) int {
 	for _, g := range list {
-		fmt.Fprintf(w, "%s/%s against %s: %.2fx was %.2fx (%+.0f %%)\n",
+		fmt.Fprintf(w, "%s/%s against %s: %.2fx was %.2fx (%+.0f %%)",
 			g.fresh.Scenario, g.fresh.Case, g.fresh.Peer, g.fresh.Ratio, g.old.Ratio, 100*g.change)
+		if now, was := allocsOf(g.fresh), allocsOf(g.old); now > was && was >= 0 {
+			fmt.Fprintf(w, ", %d allocations were %d", now, was)
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s compared, %d worse beyond the noise\n", plural(compared, "row"), len(list))
 	if len(list) == 0 {

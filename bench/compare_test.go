@@ -27,6 +27,22 @@ func TestRegressionsAreOfRatiosAgainstTheSamePeer(t *testing.T) {
 	}
 }
 
+func TestMoreAllocationsAreARegressionWithoutNoise(t *testing.T) {
+	row := func(allocs int) Row {
+		return Row{Scenario: "micro", Case: "a", Peer: "p", Ratio: 2, Quick: true, Allocs: &allocs}
+	}
+	uncounted := row(0)
+	uncounted.Allocs = nil
+	for _, c := range []struct {
+		old, fresh Row
+		worse      int
+	}{{row(0), row(1), 1}, {row(2), row(1), 0}, {row(1), row(1), 0}, {uncounted, row(3), 0}, {row(3), uncounted, 0}} {
+		if list, _ := regressions([]Row{c.old}, []Row{c.fresh}); len(list) != c.worse {
+			t.Errorf("%d allocations after %d: %v", allocsOf(c.fresh), allocsOf(c.old), list)
+		}
+	}
+}
+
 func TestCompareCommand(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]string{
@@ -109,7 +125,11 @@ func TestAgainstBelievesWhatFallsEachTime(t *testing.T) {
 		measured, times = nil, map[string]int{}
 		var out bytes.Buffer
 		picked := []selection{{s, c.cases}}
-		if status := measure(options{against: "1"}, picked, all, &out, &out); status != c.status || strings.Join(measured, ",") != c.want {
+		name := "1"
+		if c.status == 0 {
+			name = "latest"
+		}
+		if status := measure(options{against: name}, picked, all, &out, &out); status != c.status || strings.Join(measured, ",") != c.want {
 			t.Errorf("%v: status %d, measured %v\n%s", c.cases, status, measured, &out)
 		}
 	}

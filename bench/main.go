@@ -98,7 +98,7 @@ func bench(args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&o.quick, "quick", false, "a smoke run of under a minute a scenario")
 	fs.StringVar(&o.json, "json", "", "write the rows to `file`, one JSON object a line; - is standard output")
 	fs.StringVar(&o.save, "save", "", "also write the rows to perf/results/`version`.json")
-	fs.StringVar(&o.against, "against", "", "hold the ratios against perf/results/`version`.json: measure twice more what fell beyond the noise, exit 1 when it fell each time")
+	fs.StringVar(&o.against, "against", "", "hold the ratios against perf/results/`version`.json, or the latest: measure twice more what fell beyond the noise, exit 1 when it fell each time")
 	fs.StringVar(&o.profile, "cpuprofile", "", "write a pprof CPU profile of each case into `directory`")
 	fs.StringVar(&o.profiles, "profiles", "cpu", "with -cpuprofile, the `kinds`, separated by commas: cpu, allocs, mutex, block")
 	fs.BoolVar(&o.list, "list", false, "show scenarios, cases and peers, and whether each can run here")

@@ -116,9 +116,19 @@ func readResult(name string) (res Result, err error) {
 	return res, nil
 }
 
-// resultFile turns a version below perf/results, or a file's name, into a
-// file's name.
+// resultFile turns a version below perf/results, "latest" for the newest one,
+// or a file's name, into a file's name.
 func resultFile(name string) (string, error) {
+	if name == "latest" {
+		all, err := savedResults()
+		if err != nil {
+			return "", err
+		}
+		if len(all) == 0 {
+			return "", errors.New("no results below perf/results; make one with -save")
+		}
+		name = all[len(all)-1].Version
+	}
 	if strings.ContainsAny(name, `/\`) || strings.HasSuffix(name, ".json") {
 		return name, nil
 	}
