@@ -178,6 +178,7 @@ func (t *sender) release(m *message, n int) {
 	if m.cost <= messageCost {
 		t.cost -= m.cost
 		m.cost = 0
+		t.unrank(m)
 	}
 }
 

@@ -217,6 +217,9 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 		return ErrMessageTooLarge
 	}
 	cost := len(data) + messageCost
+	if opt.Reliability == Prioritized {
+		a.makeRoom(now, cost, opt.Value)
+	}
 	if !mode.force && a.tx.cost > 0 && a.tx.cost+cost > a.cfg.MaxSendBuffer {
 		a.tx.blocked = true
 		return ErrSendBufferFull
@@ -225,10 +228,13 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 	m.sid, m.ppid, m.unordered = sid, ppid, opt.Unordered
 	m.policy, m.cost, m.quiet = opt.Reliability, cost, mode.quiet
 	switch opt.Reliability {
-	case Rexmit:
+	case Rexmit, Prioritized:
 		m.limit = opt.Value
 	case Timed:
 		m.expires = now.Add(time.Duration(opt.Value) * time.Millisecond)
+	}
+	if opt.Reliability == Prioritized {
+		a.tx.ranks.add(m)
 	}
 	a.tx.push(a.tx.stream(sid), m)
 	return nil

@@ -41,6 +41,11 @@ type Config struct {
 	// Scheduler is who sends next. 0: WeightedFair.
 	Scheduler Scheduler
 
+	// ServeReconfig lets the peer ask to have our outgoing streams reset or
+	// their number raised (RFC 6525 §5.2.3, §5.2.6). Data channels have no use
+	// for either; otherwise it is denied.
+	ServeReconfig bool
+
 	// Congestion is how the window grows and shrinks. 0: Cubic.
 	Congestion Congestion
 
@@ -146,11 +151,14 @@ const (
 	// Timed messages are not sent any more once SendOptions.Value milliseconds
 	// have passed since Write (RFC 3758 §4.1; maxPacketLifeTime of W3C).
 	Timed
+	// Prioritized messages are given up when a Prioritized message of a lesser
+	// SendOptions.Value is written and the send buffer is full (RFC 7496 §3.3).
+	Prioritized
 )
 
 // SendOptions of one message. The zero value is ordered and reliable.
 type SendOptions struct {
 	Unordered   bool
 	Reliability Reliability
-	Value       uint32 // retransmissions or milliseconds
+	Value       uint32 // retransmissions, milliseconds, or priority: 0 matters most
 }

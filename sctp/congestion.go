@@ -180,9 +180,12 @@ func (c *congestion) timeout(last uint32) {
 
 // sending decays the window after idle time, once per RTO (§7.2.1), and
 // remembers when data was last sent.
+//
+// Deviates: §7.2.1 goes down to 4 packets. Less than what a new association
+// begins with makes no sense (RFC 6928 §2), and sending is paced.
 func (c *congestion) sending(now mono.Time, flight int, rto time.Duration) {
 	if flight == 0 && c.lastSend != 0 {
-		floor := 4 * c.mtu
+		floor := 10 * c.mtu
 		for idle := now.Sub(c.lastSend); idle >= rto && c.cwnd > floor; idle -= rto {
 			c.cwnd = max(c.cwnd/2, floor)
 		}

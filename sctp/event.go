@@ -23,6 +23,9 @@ const (
 	// EventRestarted: the peer restarted; all streams begin anew and what was
 	// queued or in flight is lost (RFC 9260 §5.2.4.1).
 	EventRestarted
+	// EventReconfigDone: a request made by ResetIncoming (with its SIDs) or by
+	// AddStreams has been answered. Err is nil, or why it was refused.
+	EventReconfigDone
 	// EventClosed: the association has ended; Err is nil after a graceful
 	// shutdown. Nothing follows.
 	EventClosed

@@ -236,12 +236,15 @@ func (a *Association) dropStreams() {
 			continue
 		}
 		for s.queue.len() > 0 {
-			m := *s.queue.peek()
-			t.cost -= m.cost
+			if m := *s.queue.peek(); !m.gone {
+				t.forget(m)
+			}
 			t.dequeue(s)
 		}
 		for _, m := range s.held {
-			t.cost -= m.cost
+			if !m.gone {
+				t.forget(m)
+			}
 			t.pending--
 		}
 		delete(t.streams, sid)

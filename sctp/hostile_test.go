@@ -42,6 +42,7 @@ func (h *hostile) chunk() []byte {
 	case 0, 1, 2, 3:
 		return appendData(nil, &dataChunk{
 			flags: uint8(r.IntN(16)), tsn: h.near(h.a.rx.cum + 1), sid: uint16(h.near(0)), ssn: uint16(h.near(0)),
+			idata: h.a.peer.interleave, mid: h.near(0), fsn: h.near(0),
 			ppid: uint32(50 + r.IntN(8)), payload: h.bytes(1000),
 		})
 	case 4, 5:
@@ -57,6 +58,9 @@ func (h *hostile) chunk() []byte {
 		var list []skip
 		for range r.IntN(5) {
 			list = append(list, skip{sid: uint16(h.near(0)), mid: uint32(uint16(r.Uint32()))})
+		}
+		if h.a.peer.interleave {
+			return appendForward(nil, typeIForwardTSN, h.near(h.a.rx.cum), list)
 		}
 		return appendForward(nil, typeForwardTSN, h.near(h.a.rx.cum), list)
 	case 7:
@@ -113,6 +117,20 @@ func (a *Association) invariants(t testing.TB) {
 	if flight != a.tx.flight || marked != a.tx.marked || a.tx.cost < 0 || a.tx.pending < 0 {
 		t.Fatalf("flight %d, counted %d; marked %d, counted %d; cost %d; pending %d", a.tx.flight, flight, a.tx.marked, marked, a.tx.cost, a.tx.pending)
 	}
+	for p, l := range a.tx.lists {
+		n, tsn := 0, l.first
+		for ; n < l.n && a.tx.at(tsn).where == place(p); n++ {
+			if n+1 < l.n {
+				tsn = a.tx.at(tsn).next
+			}
+		}
+		if n != l.n || (n > 0 && tsn != l.last) {
+			t.Fatalf("list %d: %d of %d linked", p, n, l.n)
+		}
+	}
+	if r := &a.tx.ranks; r.live < 0 || len(r.heap) > 2*(r.live+1)+64 {
+		t.Fatalf("%d ranked, %d live", len(r.heap), r.live)
+	}
 	if a.control.len() > maxControl || a.outbox.len() > maxOutbox {
 		t.Fatal("control output unbounded")
 	}
@@ -127,7 +145,10 @@ func TestClass24_HostilePeerIsBounded(t *testing.T) {
 		seeds = 20
 	}
 	for seed := range seeds {
-		a := established(t, Config{Rand: seeded(seed)})
+		wide := seed&1 == 1
+		a := established(t, Config{Rand: seeded(seed), Interleave: wide, ServeReconfig: seed&2 != 0, MaxSendBuffer: 200 << 10})
+		a.peer.interleave, a.rx.data.wide = wide, wide
+		a.tx.size(a.cfg.MTU, wide)
 		h := &hostile{rand.New(rand.NewPCG(seed, 3)), a}
 		now := simtest.Epoch
 		held := map[uint16]int{}
@@ -139,7 +160,7 @@ func TestClass24_HostilePeerIsBounded(t *testing.T) {
 			}
 			if h.rng.IntN(3) == 0 {
 				_ = a.Write(now, uint16(h.rng.IntN(8)), 53, make([]byte, 1+h.rng.IntN(3000)),
-					SendOptions{Reliability: Reliability(h.rng.IntN(3)), Value: uint32(h.rng.IntN(3)), Unordered: h.rng.IntN(2) == 0})
+					SendOptions{Reliability: Reliability(h.rng.IntN(4)), Value: uint32(h.rng.IntN(3)), Unordered: h.rng.IntN(2) == 0})
 			}
 			if h.rng.IntN(50) == 0 {
 				_ = a.ResetStreams(now, []uint16{uint16(h.rng.IntN(8))})
@@ -311,8 +332,13 @@ func FuzzAssociation(f *testing.F) {
 	f.Add(resetRequest(1000, 1001, 1, 2), appendData(nil, &dataChunk{flags: 3, tsn: 1001, payload: []byte("x")}))
 	f.Add(appendChunk(nil, typeShutdown, 0, be32(0)), appendChunk(nil, typeShutdownAck, 0, nil))
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1000, ppid: 50, payload: appendOpen(nil, &ChannelParams{Label: "x"})}), []byte{})
+	f.Add(appendData(nil, &dataChunk{idata: true, flags: 2, tsn: 1000, ppid: 50, payload: []byte("x")}), appendForward(nil, typeIForwardTSN, 1005, []skip{{sid: 0, mid: 1}}))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		a := established(t, Config{})
+		a := established(t, Config{Interleave: true})
+		if len(first) > 0 && first[0] == byte(typeIData) {
+			a.peer.interleave, a.rx.data.wide = true, true
+			a.tx.size(a.cfg.MTU, true)
+		}
 		c := &Channels{assoc: a, channels: make(map[uint16]*channel), connected: true}
 		now := simtest.Epoch
 		_, _ = c.Open(now, ChannelParams{Label: "ours"})

@@ -97,6 +97,10 @@ const (
 	// next one.
 	maxResetRequest = 200
 
+	// maxRequests bounds the requests of RFC 6525 other than outgoing resets
+	// which wait for their turn.
+	maxRequests = 8
+
 	// maxRemoteNames bounds the labels and protocols of all channels which the
 	// peer has opened, in bytes. Beyond it a new channel is refused.
 	maxRemoteNames = 4 << 20

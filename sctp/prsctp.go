@@ -52,9 +52,22 @@ func (a *Association) abandon(now mono.Time, m *message) {
 			}
 		}
 	}
+	t.forget(m)
+}
+
+// forget notes that a message will never be delivered.
+func (t *sender) forget(m *message) {
 	m.gone = true
 	t.cost -= m.cost
 	m.cost = 0
+	t.unrank(m)
+}
+
+// unrank notes that a message occupies nothing any more.
+func (t *sender) unrank(m *message) {
+	if m.policy == Prioritized {
+		t.ranks.live--
+	}
 }
 
 // advancePeerAck moves Advanced.Peer.Ack.Point over abandoned chunks, C1 to

@@ -2,13 +2,14 @@ package sctp
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
 // Stream reset, RFC 6525. WebRTC needs outgoing resets alone (RFC 8831 §6.7);
-// a peer may also add streams. Its wish to have ours reset, or to reset the
-// whole association, is denied.
+// a peer may also add streams. Its wish to have ours reset or added is denied
+// unless Config.ServeReconfig allows it, and to reset the TSNs always.
 
 const (
 	paramOutgoingReset uint16 = 13
@@ -30,11 +31,24 @@ const (
 	resultInProgress = 6
 )
 
+// request is one of ours which is no outgoing reset.
+type request struct {
+	typ  uint16
+	n    uint16   // streams to add
+	sids []uint16 // to be reset by the peer
+}
+
 type reconfig struct {
+	kind    uint16    // type of the request under way; 0: none
+	asked   []request // to be made; at most maxRequests
+	current request   // the one under way, if it is one of these
+	serving uint32    // number of the peer's request which resets of ours answer
+	served  bool
+
 	next    uint32   // number of our next request
 	waiting []uint16 // streams to be reset
 	check   bool     // one of them may be ready
-	sids    []uint16 // streams of the request under way; nil: none
+	sids    []uint16 // streams of the outgoing reset under way
 	last    uint32   // its last assigned TSN
 	due     bool     // send it with the next packet
 	heard   bool     // the peer answered that it is at it
@@ -60,6 +74,12 @@ func (a *Association) ResetStreams(now mono.Time, sids []uint16) error {
 			return ErrInvalidStream
 		}
 	}
+	a.queueReset(sids)
+	a.tryReset(now)
+	return nil
+}
+
+func (a *Association) queueReset(sids []uint16) {
 	for _, sid := range sids {
 		if s := a.tx.stream(sid); s.resetting {
 			s.again = true
@@ -68,6 +88,48 @@ func (a *Association) ResetStreams(now mono.Time, sids []uint16) error {
 			a.rc.waiting = append(a.rc.waiting, sid)
 		}
 	}
+	a.rc.check = true
+}
+
+// ResetIncoming asks the peer to reset its outgoing streams sids; none: all of
+// them. EventStreamsReset tells that it has, and EventReconfigDone, before or
+// after, that it agrees. Errors: those of ResetStreams, and ErrSendBufferFull when
+// too many requests wait.
+func (a *Association) ResetIncoming(now mono.Time, sids []uint16) error {
+	if len(sids) > maxResetRequest {
+		return ErrInvalidStream
+	}
+	return a.ask(now, request{typ: paramIncomingReset, sids: slices.Clone(sids)})
+}
+
+// AddStreams asks for out more outgoing streams and in more incoming ones;
+// EventReconfigDone follows for each which is not 0. Config.MaxStreams bounds
+// both. Errors: as ResetIncoming.
+func (a *Association) AddStreams(now mono.Time, out, in uint16) error {
+	if out > a.cfg.MaxStreams-a.outStreams || in > a.cfg.MaxStreams-a.inStreams {
+		return ErrInvalidStream
+	}
+	if out > 0 {
+		if err := a.ask(now, request{typ: paramAddOutgoing, n: out}); err != nil {
+			return err
+		}
+	}
+	if in > 0 {
+		return a.ask(now, request{typ: paramAddIncoming, n: in})
+	}
+	return nil
+}
+
+func (a *Association) ask(now mono.Time, q request) error {
+	switch {
+	case a.state > stateShutdownPending:
+		return ErrClosed
+	case a.state >= stateEstablished && !a.peer.reconfig:
+		return ErrNoStreamReset
+	case len(a.rc.asked) >= maxRequests:
+		return ErrSendBufferFull
+	}
+	a.rc.asked = append(a.rc.asked, q)
 	a.rc.check = true
 	a.tryReset(now)
 	return nil
@@ -90,7 +152,7 @@ func (a *Association) resetsPending(sid uint16) (n int) {
 // under way at a time (§5.1.1).
 func (a *Association) tryReset(now mono.Time) {
 	r := &a.rc
-	if !r.check || r.sids != nil || a.state < stateEstablished || a.state > stateShutdownReceived {
+	if !r.check || r.kind != 0 || a.state < stateEstablished || a.state > stateShutdownReceived {
 		return
 	}
 	r.check = false
@@ -106,11 +168,18 @@ func (a *Association) tryReset(now mono.Time) {
 		r.sids = append(r.sids, sid)
 	}
 	r.waiting = rest
-	if r.sids == nil {
+	switch {
+	case r.sids != nil:
+		r.kind = paramOutgoingReset
+	case len(r.asked) > 0:
+		r.current = r.asked[0]
+		r.asked = append(r.asked[:0], r.asked[1:]...)
+		r.kind = r.current.typ
+	default:
 		return
 	}
 	if !a.peer.reconfig {
-		a.finishReset(now, ErrNoStreamReset)
+		a.finish(now, ErrNoStreamReset)
 		return
 	}
 	r.last, r.heard = a.tx.end()-1, false
@@ -122,10 +191,23 @@ func (a *Association) sendReset(now mono.Time) {
 	a.rc.timer = now.Add(a.rto.rto)
 }
 
-// appendReset writes the request under way, §4.1.
+// appendReset writes the request under way, §4.
 func (r *reconfig) appendReset(b []byte) []byte {
 	r.due = false
 	start := len(b)
+	if r.kind != 0 && r.kind != paramOutgoingReset {
+		b = beginParam(beginChunk(b, typeReconfig, 0), r.kind)
+		b = binary.BigEndian.AppendUint32(b, r.next)
+		if r.kind != paramIncomingReset {
+			b = binary.BigEndian.AppendUint16(b, r.current.n)
+			b = append(b, 0, 0)
+		}
+		for _, sid := range r.current.sids {
+			b = binary.BigEndian.AppendUint16(b, sid)
+		}
+		binary.BigEndian.PutUint16(b[start+6:], uint16(len(b)-start-4))
+		return endChunk(b, start)
+	}
 	b = beginParam(beginChunk(b, typeReconfig, 0), paramOutgoingReset)
 	b = binary.BigEndian.AppendUint32(b, r.next)
 	b = binary.BigEndian.AppendUint32(b, r.peerNext-1)
@@ -137,11 +219,13 @@ func (r *reconfig) appendReset(b []byte) []byte {
 	return endChunk(b, start)
 }
 
-func (r *reconfig) resetLen() int { return chunkHeaderLen + 16 + pad4(2*len(r.sids)) }
+func (r *reconfig) resetLen() int {
+	return chunkHeaderLen + 16 + pad4(2*max(len(r.sids), len(r.current.sids)))
+}
 
 // onReconfigTimer repeats the request, §5.1.1.
 func (a *Association) onReconfigTimer(now mono.Time) {
-	if a.rc.sids == nil {
+	if a.rc.kind == 0 {
 		return
 	}
 	a.stats.Timeouts++
@@ -155,12 +239,31 @@ func (a *Association) onReconfigTimer(now mono.Time) {
 	a.sendReset(now)
 }
 
-// finishReset ends the request under way, §5.2.7.
-func (a *Association) finishReset(now mono.Time, err error) {
+// finish ends the request under way, §5.2.7.
+func (a *Association) finish(now mono.Time, err error) {
+	r := &a.rc
+	kind, current := r.kind, r.current
+	r.kind, r.current = 0, request{}
+	r.timer, r.due, r.check = 0, false, true
+	r.next++
+	if kind == paramOutgoingReset {
+		a.finishReset(err)
+	} else {
+		if kind == paramAddOutgoing && err == nil {
+			a.outStreams += current.n
+		}
+		a.events.push(Event{Kind: EventReconfigDone, SIDs: current.sids, Err: err})
+	}
+	a.tryReset(now)
+}
+
+func (a *Association) finishReset(err error) {
 	r := &a.rc
 	sids := r.sids
-	r.sids, r.timer, r.due, r.check = nil, 0, false, true
-	r.next++
+	r.sids = nil
+	if r.served && r.peerNext == r.serving+1 {
+		r.result, r.served = resultPerformed, false
+	}
 	for _, sid := range sids {
 		s := a.tx.streams[sid]
 		if s == nil {
@@ -185,7 +288,6 @@ func (a *Association) finishReset(now mono.Time, err error) {
 		}
 	}
 	a.events.push(Event{Kind: EventResetDone, SIDs: sids, Err: err})
-	a.tryReset(now)
 }
 
 // handleReconfig takes a RE-CONFIG chunk: one or two parameters (§3.1).
@@ -227,7 +329,15 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 		if len(p.value) < 8 {
 			return ErrMalformed
 		}
-	case paramIncomingReset, paramTSNReset, paramAddIncoming:
+	case paramIncomingReset:
+		if len(p.value)&1 != 0 {
+			return ErrMalformed
+		}
+	case paramAddIncoming:
+		if len(p.value) < 8 {
+			return ErrMalformed
+		}
+	case paramTSNReset:
 	default:
 		return ErrMalformed
 	}
@@ -248,6 +358,11 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 			a.respond(seq, result)
 			return nil
 		}
+		if r.kind == paramIncomingReset && binary.BigEndian.Uint32(p.value[4:]) == r.next {
+			a.finish(now, nil) // §4.1: the answer to our own
+		}
+	case paramIncomingReset, paramAddIncoming:
+		result = a.serve(seq, p)
 	case paramAddOutgoing:
 		if n := binary.BigEndian.Uint16(p.value[4:]); n <= a.cfg.MaxStreams-a.inStreams {
 			a.inStreams += n
@@ -256,7 +371,46 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 	}
 	r.peerNext, r.result = seq+1, result
 	a.respond(seq, result)
+	a.tryReset(now)
 	return nil
+}
+
+// serve takes the peer's wish to have our streams reset or added, §5.2.3 and
+// §5.2.6: a request of our own follows.
+func (a *Association) serve(seq uint32, p param) (result uint32) {
+	r := &a.rc
+	if !a.cfg.ServeReconfig {
+		return resultDenied
+	}
+	if p.typ == paramAddIncoming {
+		n := binary.BigEndian.Uint16(p.value[4:])
+		if n > a.cfg.MaxStreams-a.outStreams || len(r.asked) >= maxRequests {
+			return resultDenied
+		}
+		r.asked = append(r.asked, request{typ: paramAddOutgoing, n: n})
+		r.check = true
+		return resultPerformed
+	}
+	var sids []uint16
+	for v := p.value[4:]; len(v) > 0; v = v[2:] {
+		sid := binary.BigEndian.Uint16(v)
+		if sid >= a.outStreams {
+			return resultWrongSSN
+		}
+		sids = append(sids, sid)
+	}
+	if len(sids) == 0 { // all of them
+		for sid := range a.tx.streams {
+			sids = append(sids, sid)
+		}
+		slices.Sort(sids)
+	}
+	if len(sids) == 0 {
+		return resultNothing
+	}
+	a.queueReset(sids)
+	r.serving, r.served = seq, true
+	return resultInProgress
 }
 
 // takeReset does what a request asks, or defers it until every TSN up to the
@@ -309,16 +463,22 @@ func (a *Association) respond(seq, result uint32) {
 // handleResponse is §5.2.7.
 func (a *Association) handleResponse(now mono.Time, seq, result uint32) {
 	r := &a.rc
-	if r.sids == nil || seq != r.next {
+	if r.kind == 0 || seq != r.next {
 		return
 	}
 	switch result {
 	case resultNothing, resultPerformed:
-		a.finishReset(now, nil)
+		a.finish(now, nil)
 	case resultInProgress, resultBusy:
+		if result == resultInProgress && r.kind == paramIncomingReset {
+			// The peer is at it, and makes a request of its own. While ours is
+			// under way we could make none, which it may be waiting for.
+			a.finish(now, nil)
+			return
+		}
 		r.heard, a.tx.errors = true, 0
 		r.timer = now.Add(a.rto.rto)
 	default:
-		a.finishReset(now, ErrResetDenied)
+		a.finish(now, ErrResetDenied)
 	}
 }

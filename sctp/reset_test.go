@@ -199,3 +199,67 @@ func TestDeniedResetResumesTheStream(t *testing.T) {
 		}
 	}
 }
+
+func TestStreamsAreAddedAndResetFromTheOtherSide(t *testing.T) {
+	for seed := range uint64(10) {
+		ab, ba := both(seed, netem.Config{Loss: .1, Delay: 10 * time.Millisecond})
+		p := newPair(t, Config{MaxStreams: 40, ServeReconfig: true}, ab, ba)
+		p.a[1].cfg.MaxStreams = 10 // says so in its INIT
+		p.connect()
+		p.a[1].cfg.MaxStreams = 40
+		if err := p.a[0].Write(p.Now, 20, 53, []byte{1}, SendOptions{}); err != ErrInvalidStream {
+			t.Error(err)
+		}
+		must(t, p.a[0].AddStreams(p.Now, 15, 5))
+		done := func(i, n int) func() bool { return func() bool { return p.count(i, EventReconfigDone) == n } }
+		if !p.Run(time.Minute, done(0, 2)) {
+			t.Fatalf("seed %d: %v", seed, p.other)
+		}
+		p.Sleep(20 * time.Second)
+		if a, b := p.a[0], p.a[1]; a.outStreams != 25 || b.inStreams != 25 || a.inStreams != 15 || b.outStreams != 15 {
+			t.Fatalf("seed %d: %d %d, %d %d", seed, a.outStreams, b.inStreams, b.outStreams, a.inStreams)
+		}
+		for n := range 5 {
+			p.write(0, 20, body(n, 3000), SendOptions{})
+			p.write(1, 12, body(n, 3000), SendOptions{})
+		}
+		must(t, p.a[0].ResetIncoming(p.Now, []uint16{12})) // while it is in use
+		must(t, p.a[1].ResetIncoming(p.Now, nil))
+		if !p.Run(time.Minute, func() bool { return p.count(0, EventReconfigDone) == 3 && p.count(1, EventReconfigDone) == 2 }) {
+			t.Fatalf("seed %d: %v", seed, p.other)
+		}
+		if !p.Run(time.Minute, func() bool { return len(p.got[0]) == 5 && len(p.got[1]) == 5 }) {
+			t.Fatal("lost")
+		}
+		p.Sleep(20 * time.Second)
+		if p.count(0, EventStreamsReset) != 1 || p.count(1, EventStreamsReset) != 1 {
+			t.Errorf("seed %d: %v", seed, p.other)
+		}
+		p.write(1, 12, body(1, 10), SendOptions{})
+		if !p.Run(time.Minute, func() bool { return len(p.got[0]) == 6 }) {
+			t.Error("nothing after the reset")
+		}
+	}
+}
+
+func TestRequestsOfThePeerAreDeniedByDefault(t *testing.T) {
+	ab, ba := plain()
+	p := newPair(t, Config{MaxStreams: 40}, ab, ba).connect()
+	p.a[0].inStreams = 30
+	must(t, p.a[0].ResetIncoming(p.Now, []uint16{1}))
+	must(t, p.a[0].AddStreams(p.Now, 0, 5))
+	for range maxRequests - 1 {
+		must(t, p.a[0].ResetIncoming(p.Now, []uint16{1}))
+	}
+	if err := p.a[0].ResetIncoming(p.Now, []uint16{1}); err != ErrSendBufferFull {
+		t.Error(err)
+	}
+	if !p.Run(time.Minute, func() bool { return p.count(0, EventReconfigDone) == maxRequests+1 }) {
+		t.Fatal(p.other)
+	}
+	for _, e := range p.other[0] {
+		if e.Kind == EventReconfigDone && e.Err != ErrResetDenied {
+			t.Error(e.Err)
+		}
+	}
+}

@@ -5,4 +5,3 @@ package sctp
 func tsnLess(a, b uint32) bool   { return int32(a-b) < 0 }
 func tsnLessEq(a, b uint32) bool { return int32(a-b) <= 0 }
 func ssnLess(a, b uint16) bool   { return int16(a-b) < 0 }
-func ssnLessEq(a, b uint16) bool { return int16(a-b) <= 0 }

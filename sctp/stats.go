@@ -13,6 +13,7 @@ type Stats struct {
 	PeerWindow int // the peer's a_rwnd in its last SACK, bytes
 	Window     int // ours, bytes
 	Flight     int // bytes in flight
+	Unacked    int // DATA chunks sent and not acknowledged cumulatively
 	Buffered   int // bytes held by messages not acknowledged, with overhead
 	MTU        int // largest packet, bytes
 
@@ -46,7 +47,7 @@ func (a *Association) Stats() Stats {
 	s.MinRTT, s.PacingRate = a.minRTT.get(), int(a.paceRate())
 	s.CWND, s.SSThresh = a.cc.cwnd, a.cc.ssthresh
 	s.PeerWindow, s.Window = a.tx.peerWindow, a.rx.data.window()
-	s.Flight, s.Buffered = a.tx.flight, a.tx.cost
+	s.Flight, s.Buffered, s.Unacked = a.tx.flight, a.tx.cost, int(a.tx.count)
 	s.MTU = a.cfg.MTU
 	s.MessagesDiscarded = a.rx.data.discarded
 	s.OutgoingStreams, s.IncomingStreams = a.outStreams, a.inStreams

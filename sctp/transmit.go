@@ -198,8 +198,15 @@ func (a *Association) abandonNow(now mono.Time, m *message) {
 func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	t := &a.tx
 	s, m := t.next()
-	for m != nil && m.policy == Timed && m.expired(now, 0) && (m.sent == 0 || a.peer.forwardTSN) {
-		a.abandonNow(now, m)
+	for m != nil {
+		if m.gone { // has made room
+			t.dequeue(s)
+			a.rc.check = true
+		} else if m.policy == Timed && m.expired(now, 0) && (m.sent == 0 || a.peer.forwardTSN) {
+			a.abandonNow(now, m)
+		} else {
+			break
+		}
 		s, m = t.next()
 	}
 	if m == nil {

@@ -79,6 +79,7 @@ type sender struct {
 	advanced   uint32 // Advanced.Peer.Ack.Point, RFC 3758 §3.5 A1
 	forwardDue bool
 
+	ranks     ranking
 	free      []*message // to be used again, with their buffers
 	freeBytes int
 }
@@ -101,6 +102,9 @@ func (t *sender) fresh(data []byte) *message {
 func (t *sender) drop(m *message) {
 	if m.refs--; m.refs > 0 || (m.sent < len(m.data) && !m.gone) {
 		return
+	}
+	if m.policy == Prioritized {
+		return // may still be ranked
 	}
 	if len(t.free) < maxFreeMessages && t.freeBytes+cap(m.data) <= maxFreeBytes {
 		t.freeBytes += cap(m.data)
