@@ -19,7 +19,10 @@
 //	}
 //
 // Media may go where Selected points. DTLS should be read only from addresses
-// for which Validated is true.
+// for which Validated is true; it may begin on the first path of EventUsable,
+// a round trip before a nomination (RFC 8445 §12.1). For true round-trip times
+// give Transmit and HandlePacketAt the instants at which packets leave and
+// arrive.
 //
 // The package does not: open sockets, list interfaces, resolve names (a
 // candidate with a ".local" or other name is accepted and left alone: the

@@ -321,7 +321,7 @@ func TestClass32_RoleConflictsWithoutEndArePaced(t *testing.T) {
 		x.a.AddRemoteCandidate(w.now, Candidate{Component: 1, Foundation: "1", Priority: 1, Addr: hostB[0]})
 	})
 	w.run(10*time.Second, nil)
-	if limit := burstValid + int(10*time.Second/x.a.cfg.Ta); asked > limit || asked < 20 {
+	if limit := 16 + int(10*time.Second/x.a.cfg.Ta); asked > limit || asked < 20 {
 		t.Errorf("%d checks, not at most %d", asked, limit)
 	}
 }

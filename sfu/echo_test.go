@@ -111,3 +111,39 @@ func TestEchoWaitsForASlowReader(t *testing.T) {
 	}
 	check(t, await(t, "end of writing", sent))
 }
+
+// An echo that has to wait keeps no other handler of the connection waiting.
+func TestFullEchoHoldsUpNoEvents(t *testing.T) {
+	s := newServer(t, Config{})
+	pc := client(t)
+	dc, err := pc.CreateDataChannel("bulk", nil)
+	check(t, err)
+	open := make(chan struct{})
+	dc.OnOpen(func() { close(open) })
+	x := echo(t, s, pc)
+	await(t, "channel", open)
+	conn := dc.Detach() // reads nothing
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for b := make([]byte, 60_000); ; {
+			if _, err := conn.Write(b); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "a writer that waits", func() bool { return dc.BufferedAmount() > 1<<20 })
+	stable := make(chan struct{}, 8)
+	x.pc.OnSignalingStateChange(func(state webrtc.SignalingState) {
+		if state == webrtc.SignalingStable {
+			stable <- struct{}{}
+		}
+	})
+	pump(t, pc, opus)
+	answer, err := x.Reoffer(t.Context(), offer(t, pc, nil))
+	check(t, err)
+	accept(t, pc, answer)
+	await(t, "event of the server's", stable)
+	check(t, pc.Close())
+	await(t, "end of writing", done)
+}

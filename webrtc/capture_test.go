@@ -201,7 +201,7 @@ func TestEveryCapturedOfferIsAnswered(t *testing.T) {
 				offer := must(sdp.Parse(text))(t)
 				pc, got := answer(t, cfg, text)
 				checkAnswer(t, cfg, offer, got)
-				if n := len(pc.transports); n != 1 {
+				if n := len(transportsOf(pc)); n != 1 {
 					t.Errorf("%d transports for a bundle", n)
 				}
 				for i := range offer.Media {
@@ -235,8 +235,8 @@ func TestCapturedOfferWithoutBundleGetsATransportForEachSection(t *testing.T) {
 			if len(got.Groups) != 0 {
 				t.Errorf("groups %v", got.Groups)
 			}
-			if len(pc.transports) != len(offer.Media) {
-				t.Errorf("%d transports for %d sections", len(pc.transports), len(offer.Media))
+			if n := len(transportsOf(pc)); n != len(offer.Media) {
+				t.Errorf("%d transports for %d sections", n, len(offer.Media))
 			}
 		})
 	}

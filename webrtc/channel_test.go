@@ -196,6 +196,10 @@ func TestOnOpenIsCalledOnceHoweverLateItIsSet(t *testing.T) {
 	negotiate(t, a, b, nil)
 	await(t, "open", open)
 	await(t, "channel", heard)
+	// The lane announces the channel first, and then that it is open.
+	if err := b.do(func(monoTime) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
 	settled(t, a)
 	settled(t, b)
 	settled(t, b) // what a handler queued

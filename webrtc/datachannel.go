@@ -3,6 +3,7 @@ package webrtc
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -433,7 +434,11 @@ func (dc *DataChannel) ended(err error) {
 	}
 	dc.mu.Lock()
 	if dc.detached != nil {
-		dc.detached.end(err)
+		why := err
+		if dc.pc.stranded {
+			why = net.ErrClosed // nobody has closed the channel
+		}
+		dc.detached.end(why)
 	}
 	dc.mu.Unlock()
 	dc.pc.events.push(func() {

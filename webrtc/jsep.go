@@ -297,7 +297,7 @@ func (pc *PeerConnection) unmodified(d SessionDescription) error {
 	case made == "":
 		return fmt.Errorf("%w: no %v has been created in this state", ErrInvalidModification, d.Type)
 	}
-	ours, theirs := strings.SplitAfter(made, "\n"), strings.SplitAfter(d.SDP, "\n")
+	ours, theirs := slices.Collect(strings.Lines(made)), slices.Collect(strings.Lines(d.SDP))
 	for i, line := range ours {
 		if i >= len(theirs) || theirs[i] != line {
 			name, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
@@ -307,7 +307,7 @@ func (pc *PeerConnection) unmodified(d SessionDescription) error {
 			return fmt.Errorf("%w: line %d, %q as created, differs", ErrInvalidModification, i+1, name)
 		}
 	}
-	return fmt.Errorf("%w: lines after %d were added", ErrInvalidModification, len(ours))
+	return fmt.Errorf("%w: lines after the %dth were added", ErrInvalidModification, len(ours))
 }
 
 func (pc *PeerConnection) create(d *SessionDescription) (err error) {

@@ -54,7 +54,7 @@ type PeerConnection struct {
 
 	// Ctl lane.
 	closed         bool
-	stranded       bool // the lane has ended
+	stranded       bool // the engine is closed
 	lastOffer      string
 	lastAnswer     string // what CreateOffer and CreateAnswer have made last
 	gatheredOnce   sync.Once

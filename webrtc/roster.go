@@ -46,13 +46,16 @@ func watch(e *dataplane.Engine) {
 }
 
 // engineClosed closes the connection on its lane, or, once that has ended, in
-// its place.
+// its place, without a word to the peer: the sockets may be closed too.
 func (pc *PeerConnection) engineClosed() {
-	pc.lane.Do(pc.closeOnLane)
+	end := func(now mono.Time) {
+		pc.stranded = true
+		pc.closeOnLane(now)
+	}
+	pc.lane.Do(end)
 	select {
 	case <-pc.closedCh:
 	default:
-		pc.stranded = true // the sockets may be closed too
-		pc.closeOnLane(mono.Now())
+		end(mono.Now())
 	}
 }

@@ -354,7 +354,8 @@ func awaitTransports(t testing.TB, e *dataplane.Engine, n int64) {
 
 func TestPeerOfWhomNothingIsHeardFailsByTheTimer(t *testing.T) {
 	e := newEngine(t, 1)
-	a := newPC(t, Config{Engine: e, ICETimers: ICETimers{FailedTimeout: 200 * time.Millisecond, Pacing: 5 * time.Millisecond}})
+	// Long enough for the restart, which has to do with the same.
+	a := newPC(t, Config{Engine: e, ICETimers: ICETimers{FailedTimeout: 3 * time.Second, Pacing: 5 * time.Millisecond}})
 	b := newPC(t, Config{Engine: newEngine(t, 1)})
 	sa := states(a)
 	must(a.CreateDataChannel("d", nil))(t)

@@ -328,8 +328,13 @@ func TestRestartOfferedTwiceBeforeTheAnswer(t *testing.T) {
 	}
 	negotiate(t, a, b, &OfferOptions{ICERestart: true})
 	echo(t, b, dc)
-	if n := len(a.transports[0].ufrags); n > 2 {
-		t.Errorf("%d ufrags are registered", n)
+	if err := a.do(func(monoTime) error {
+		if n := len(a.transports[0].ufrags); n > 2 {
+			t.Errorf("%d ufrags are registered", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
