@@ -33,13 +33,13 @@ func needPrograms(t *testing.T) {
 
 // group is bound sockets of one SO_REUSEPORT group.
 type group struct {
-	t     *testing.T
+	t     testing.TB
 	conns []*net.UDPConn
 	raws  []syscall.RawConn
 	addr  netip.AddrPort
 }
 
-func newGroup(t *testing.T, network, addr string, n int) *group {
+func newGroup(t testing.TB, network, addr string, n int) *group {
 	t.Helper()
 	g := &group{t: t}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {

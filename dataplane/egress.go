@@ -53,8 +53,12 @@ func (x *egress) reset() {
 	x.used, x.run = 0, -1
 }
 
-// begin starts the packets of one receiver.
-func (x *egress) begin(t *Transport) { x.t, x.run = t, -1 }
+// begin starts the packets of one receiver, or goes on with them.
+func (x *egress) begin(t *Transport) {
+	if x.t != t {
+		x.t, x.run = t, -1
+	}
+}
 
 // forward queues v's payload behind a rewritten header.
 func (x *egress) forward(v *rtp.View, rw *rtp.Rewrite) {
@@ -94,6 +98,9 @@ func (x *egress) raw(pkt []byte) {
 // the run, or begins one.
 func (x *egress) place(size int) {
 	x.jobs = append(x.jobs, x.join(size))
+	if x.s.stages.on {
+		bump(&x.s.stages.packets[StageRoute], 1)
+	}
 	x.used += size
 	bump(&x.s.count.rtpOut, 1)
 	bump(&x.s.count.rtpOutBytes, size)
@@ -168,6 +175,8 @@ func (x *egress) flush() {
 	if len(x.msgs) == 0 {
 		return
 	}
+	stages := &x.s.stages
+	before := stages.enter(StageProtect, len(x.jobs)+len(x.records))
 	x.batch.Protect()
 	for i, msg := range x.jobs {
 		if _, err := x.batch.Result(i); err != nil {
@@ -180,8 +189,10 @@ func (x *egress) flush() {
 			x.refuse(msg)
 		}
 	}
+	stages.enter(StageSend, len(x.jobs)+len(x.records))
 	x.send()
 	x.reset()
+	stages.enter(before, 0)
 }
 
 // refuse keeps a message back: the packet that could not be protected lies

@@ -102,6 +102,7 @@ func (l *Lane) Shard() *Shard { return l.shard }
 func (l *Lane) run() {
 	defer l.engine.running.Done()
 	defer close(l.ended)
+	label(l.shard.index, "ctl")
 	clock := time.NewTimer(time.Hour)
 	defer clock.Stop()
 	for {

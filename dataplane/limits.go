@@ -88,6 +88,10 @@ const (
 	rtxBudget = 200
 )
 
+// sampleTurns is of how many turns one is measured, stage by stage: some ten
+// readings of the clock each, spread over as many turns as make them nothing.
+const sampleTurns = 64
+
 // Times.
 const (
 	// transactionAge is longer than any STUN transaction retransmits, 39.5 s

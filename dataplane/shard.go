@@ -29,6 +29,7 @@ type Shard struct {
 	mail   mailbox[Update]
 	parked atomic.Bool // the data lane waits, or is about to, and wants a Wake
 	count  counters
+	stages stageClock
 	// Counted by ctl lanes.
 	strangers, ctlOverflow, ctlSendErrors atomic.Uint64
 	ctlKnown, ctlUnknown                  *ring[ctlPacket]
@@ -46,6 +47,7 @@ type Shard struct {
 	recordFrom []recordFrom
 	tx         egress
 	dirty      []*Stream    // have a burst to forward
+	receivers  []*Transport // have legs of several bursts to send
 	drain      []*Transport // have something to transmit
 	views      []rtp.View   // scratch for taps
 	out        []outRing    // by shard; the own is empty
@@ -121,6 +123,7 @@ func (s *Shard) Index() int { return s.index }
 
 func (s *Shard) run() {
 	defer s.engine.running.Done()
+	label(s.index, "data")
 	for {
 		s.turn(0)
 		s.conn.SetTimeout(s.timers.next())
@@ -156,13 +159,16 @@ func (s *Shard) turn(n int) {
 
 // step is turn on a given clock.
 func (s *Shard) step(now mono.Time, n int) {
+	s.stages.begin()
 	for m := s.mail.take(); m != nil; m = m.next {
 		m.v(s, now)
 	}
 	s.reclaim()
 	s.takeIn(now)
 	if n > 0 {
+		s.stages.enter(StageReceive, n)
 		s.receive(now, n)
+		s.stages.enter(StageOther, 0)
 	}
 	for {
 		t, ok := s.timers.pop(now)
@@ -181,6 +187,7 @@ func (s *Shard) step(now mono.Time, n int) {
 		s.ctlPending = false
 		s.lane.signal()
 	}
+	s.stages.end()
 }
 
 // recoverTurn turns a broken invariant into the end of the transport whose
@@ -196,10 +203,7 @@ func (s *Shard) recoverTurn(n int) {
 	s.rxFrom = s.rxFrom[:0]
 	s.forgetRecords()
 	s.tx.reset()
-	for _, st := range s.dirty {
-		st.endBurst()
-	}
-	s.dirty = s.dirty[:0]
+	s.endBursts()
 	s.drain = s.drain[:0]
 	s.releaseIn()
 	s.recycle(n)
@@ -322,10 +326,9 @@ func (s *Shard) borrow() (cell int32, buf []byte) {
 
 // flush forwards the bursts, transmits what transports have pending and sends.
 func (s *Shard) flush(now mono.Time) {
-	for _, st := range s.dirty {
-		st.forward(now)
-	}
-	s.dirty = s.dirty[:0]
+	s.stages.enter(StageRoute, 0)
+	s.forward(now)
+	s.stages.enter(StageOther, 0)
 	for _, t := range s.drain {
 		s.current = t
 		t.transmit(now)
@@ -333,4 +336,42 @@ func (s *Shard) flush(now mono.Time) {
 	s.current = nil
 	s.drain = s.drain[:0]
 	s.tx.flush()
+}
+
+// forward sends the bursts of this turn. Those of several streams go out
+// receiver by receiver, so that they share its runs.
+func (s *Shard) forward(now mono.Time) {
+	for _, st := range s.dirty {
+		st.keep(now)
+		for _, l := range st.legs {
+			if len(s.dirty) == 1 {
+				l.forward(now, st)
+				continue
+			}
+			t := l.t
+			if len(t.pending) == 0 {
+				s.receivers = append(s.receivers, t)
+			}
+			t.pending = append(t.pending, l)
+		}
+	}
+	for _, t := range s.receivers {
+		for _, l := range t.pending {
+			l.forward(now, l.st)
+		}
+	}
+	s.endBursts()
+}
+
+// endBursts forgets the bursts of this turn.
+func (s *Shard) endBursts() {
+	for _, st := range s.dirty {
+		st.endBurst()
+	}
+	for _, t := range s.receivers {
+		clear(t.pending) // or the array keeps legs alive
+		t.pending = t.pending[:0]
+	}
+	clear(s.receivers)
+	s.dirty, s.receivers = s.dirty[:0], s.receivers[:0]
 }

@@ -148,9 +148,9 @@ func (st *Stream) endBurst() {
 	st.listed = false
 }
 
-// forward sends the burst to the tap, to the shards that mirror the stream,
-// into the retransmission cache and to the legs (steps 5 to 7 of the walk).
-func (st *Stream) forward(now mono.Time) {
+// keep gives the burst to the tap, to the shards that mirror the stream and to
+// the retransmission cache (step 5 of the walk).
+func (st *Stream) keep(now mono.Time) {
 	s := st.shard
 	if st.tap != nil {
 		s.views = s.views[:0]
@@ -167,10 +167,6 @@ func (st *Stream) forward(now mono.Time) {
 			st.cache.put(&st.burst[i])
 		}
 	}
-	for _, l := range st.legs {
-		l.forward(now, st)
-	}
-	st.endBurst()
 }
 
 // mirror passes the burst's plaintext to another shard, once for all of its

@@ -49,6 +49,7 @@ type Transport struct {
 	streams   []*Stream
 	legs      map[uint32]*leg // by media and RTX SSRC
 	legList   []*leg
+	pending   []*leg               // with a burst to forward, in this turn
 	ended     map[uint32]numbering // by media SSRC, of legs that are gone
 	twcc      rtcp.Recorder
 	twccMedia uint32

@@ -902,3 +902,61 @@ func BenchmarkWalk(b *testing.B) {
 		})
 	}
 }
+
+func TestStreamsOfOneReceiverShareItsRun(t *testing.T) {
+	r := newRig(t, 1)
+	var pubs []*peer
+	var streams []*Stream
+	for range 3 {
+		p := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+		pubs, streams = append(pubs, p), append(streams, p.publish()[0])
+	}
+	var viewers []*peer
+	for range 2 {
+		v := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+		for i, st := range streams {
+			l := Leg{To: v.tr, SSRC: 0x1000 + uint32(i), FirstSeq: 100}
+			for k := range l.PayloadTypes {
+				l.PayloadTypes[k] = viewPT
+			}
+			r.e.Route(st, []Leg{l})
+		}
+		r.step()
+		viewers = append(viewers, v)
+	}
+	// Two packets of each publisher arrive in one batch, one after the other.
+	s := r.e.shards[0]
+	n := 0
+	for seq := range uint16(2) {
+		for i, p := range pubs {
+			m := &s.msgs[n]
+			m.Buf = m.Buf[:cap(m.Buf)]
+			m.Buf = m.Buf[:copy(m.Buf, p.packet(uint32(i+1), seq, append(bytes.Clone(keyPayload), byte(i))))]
+			m.Addr, m.At = p.addr, r.now
+			n++
+		}
+	}
+	r.conns[0].runs = 0
+	s.step(r.now, n)
+	if r.conns[0].runs != len(viewers) {
+		t.Errorf("%d runs for %d receivers", r.conns[0].runs, len(viewers))
+	}
+	for _, v := range viewers {
+		media, _ := v.received()
+		next := map[uint32]uint16{0x1000: 100, 0x1001: 100, 0x1002: 100}
+		for _, p := range media {
+			if p.Seq != next[p.SSRC] || p.Payload()[len(keyPayload)] != byte(p.SSRC) {
+				t.Fatalf("SSRC %x: packet %d, want %d", p.SSRC, p.Seq, next[p.SSRC])
+			}
+			next[p.SSRC]++
+		}
+		if len(media) != 6 {
+			t.Errorf("%d packets", len(media))
+		}
+	}
+	for _, tr := range []*Transport{viewers[0].tr, viewers[1].tr} {
+		if len(tr.pending) != 0 {
+			t.Error("legs are left pending")
+		}
+	}
+}

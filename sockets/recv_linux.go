@@ -29,6 +29,7 @@ type receiver struct {
 	recv func(fd uintptr) // for RawConn.Control
 	ms   []Message
 	n    int
+	want int       // headers to lay out for the next read
 	now  mono.Time // of the last read that found something
 	wall int64     // the same by the system's clock, in nanoseconds
 }
@@ -42,22 +43,39 @@ func (r *receiver) init(c *conn) {
 		h.SetIovlen(1)
 		h.Control = &r.ctl[i][0]
 	}
-	r.recv = r.once
+	r.recv, r.want = r.once, fewHeaders
 }
+
+// fewHeaders is how many headers are laid out where few datagrams were found
+// the last time: all of them cost as much as a datagram.
+const fewHeaders = 16
 
 // read takes what is there, without waiting.
 func (r *receiver) read(ms []Message) (int, error) {
-	r.ms, r.n = ms, 0
-	err := r.c.raw.Control(r.recv)
-	r.ms = nil
-	if err != nil {
-		return 0, net.ErrClosed
+	ms = ms[:min(len(ms), readBatch)]
+	total := 0
+	for total < len(ms) {
+		r.ms, r.n = ms[total:min(len(ms), total+r.want)], 0
+		asked := len(r.ms)
+		err := r.c.raw.Control(r.recv)
+		r.ms = nil
+		if err != nil {
+			return 0, net.ErrClosed
+		}
+		total += r.n
+		if r.n < asked {
+			break
+		}
+		r.want = readBatch
 	}
-	return r.n, nil
+	if total <= fewHeaders/2 {
+		r.want = fewHeaders
+	}
+	return total, nil
 }
 
 func (r *receiver) once(fd uintptr) {
-	k := min(len(r.ms), readBatch)
+	k := len(r.ms)
 	for i := range k {
 		b := r.ms[i].Buf[:cap(r.ms[i].Buf)]
 		r.iovs[i].Base = unsafe.SliceData(b)
