@@ -110,6 +110,7 @@ func (t *Transport) receiveSCTP(now mono.Time, b []byte) {
 		t.shard.drop(DropNoChannels)
 		return
 	}
+	t.shard.channelsAt = now
 	// What is wrong with a packet is counted by the association.
 	_ = t.chans.c.HandlePacket(now, b)
 	t.wantDrain()
@@ -121,11 +122,12 @@ func (t *Transport) transmitChannels(now mono.Time) {
 	x := &t.shard.tx
 	x.begin(t)
 	for t.records != nil && t.remote.IsValid() {
-		n := t.chans.c.Transmit(now, x.plain())
+		n := t.chans.c.Transmit(now, x.plain(t.records))
 		if n == 0 {
 			break
 		}
 		x.record(t.records, n)
+		t.shard.channelsAt = now
 	}
 	t.chans.measure()
 	for {

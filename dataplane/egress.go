@@ -136,18 +136,18 @@ func (x *egress) need(size int) {
 }
 
 // plain is where the message of a record is written that record then queues.
-func (x *egress) plain() []byte {
+func (x *egress) plain(r *dtls.Records) []byte {
 	x.need(cellSize)
-	return x.arena[x.used+dtls.RecordHeadroom : x.used+cellSize-dtls.RecordOverhead]
+	return x.arena[x.used+r.Headroom() : x.used+cellSize-dtls.RecordOverhead]
 }
 
 // record queues the first n bytes of plain as a record of application data.
 func (x *egress) record(r *dtls.Records, n int) {
-	size := n + dtls.RecordOverhead
+	size, at := n+r.Overhead(), x.used+r.Headroom()
 	x.records = append(x.records, dtls.RecordJob{
 		Records: r,
 		Dst:     x.arena[x.used : x.used+size],
-		Src:     x.arena[x.used+dtls.RecordHeadroom : x.used+dtls.RecordHeadroom+n],
+		Src:     x.arena[at : at+n],
 	})
 	x.holders = append(x.holders, x.join(size))
 	x.used += size

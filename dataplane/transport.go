@@ -319,17 +319,13 @@ func (t *Transport) receiveDTLS(m *sockets.Message) {
 			return
 		}
 		b = rest
-		// The peer's last flight again, because ours was lost (RFC 6347
-		// §4.2.4); the handshake machine knows.
-		if dtls.Epoch(rec) == 0 {
+		// The peer's last flight again, because ours or its ACK was lost (RFC
+		// 6347 §4.2.4, RFC 9147 §5.8); the handshake machine knows.
+		if !t.records.Owns(rec) {
 			s.toCtl(t, m, 0, rec)
 			continue
 		}
-		if len(rec) < dtls.RecordOverhead {
-			s.drop(DropRecord)
-			continue
-		}
-		s.records = append(s.records, dtls.RecordJob{Records: t.records, Dst: rec[dtls.RecordHeadroom:], Src: rec})
+		s.records = append(s.records, dtls.RecordJob{Records: t.records, Src: rec})
 		s.recordFrom = append(s.recordFrom, recordFrom{t, *m})
 	}
 }

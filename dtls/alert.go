@@ -2,7 +2,7 @@ package dtls
 
 import "strconv"
 
-// Alert is an alert description (RFC 5246 §7.2).
+// Alert is an alert description (RFC 5246 §7.2, RFC 8446 §6).
 type Alert uint8
 
 // The alerts which are sent or met.
@@ -24,7 +24,9 @@ const (
 	AlertInternalError        Alert = 80
 	AlertUserCanceled         Alert = 90
 	AlertNoRenegotiation      Alert = 100
+	AlertMissingExtension     Alert = 109
 	AlertUnsupportedExtension Alert = 110
+	AlertCertificateRequired  Alert = 116
 )
 
 const (
@@ -50,7 +52,9 @@ var alertNames = map[Alert]string{
 	AlertInternalError:        "internal_error",
 	AlertUserCanceled:         "user_canceled",
 	AlertNoRenegotiation:      "no_renegotiation",
+	AlertMissingExtension:     "missing_extension",
 	AlertUnsupportedExtension: "unsupported_extension",
+	AlertCertificateRequired:  "certificate_required",
 }
 
 // String returns the name of RFC 5246, or "alert(n)".

@@ -66,6 +66,7 @@ var captures = []string{"chromium-dtls13-datachannel.pcap", "firefox-dtls13-data
 // flight4Of feeds datagrams to a new server and parses what it answers.
 func flight4Of(t *testing.T, cfg Config, datagrams [][]byte) (sh serverHello, types []uint8) {
 	t.Helper()
+	cfg.MaxVersion = VersionDTLS12
 	cfg.Role, cfg.Certificate, cfg.AwaitFingerprints = Server, testCerts["server"], true
 	c, err := New(cfg)
 	if err != nil {
@@ -148,6 +149,85 @@ func TestBrowserHellosParse(t *testing.T) {
 		if !ok || !slices.Contains(h.versions, VersionDTLS13) || !slices.Contains(h.versions, VersionDTLS12) ||
 			!slices.Contains(h.groups, 0x11ec) || len(h.profiles) < 3 || !h.ems {
 			t.Fatalf("%s: %v %+v", name, ok, h)
+		}
+	}
+}
+
+// The browsers' hellos offer X25519MLKEM768, and DTLS 1.3 first.
+func TestV13BrowserHelloIsAnswered(t *testing.T) {
+	for _, name := range captures {
+		for _, g := range groups {
+			c, err := New(Config{
+				Role: Server, MinVersion: VersionDTLS13, MaxVersion: VersionDTLS13, Groups: []Group{g},
+				Certificate: testCerts["server"], AwaitFingerprints: true,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Start(1)
+			for _, d := range clientHellos(t, name) {
+				if err := c.HandlePacket(1, d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var in reassembler
+			buf := make([]byte, 1500)
+			sealed := 0
+			for n := c.Transmit(1, buf); n > 0; n = c.Transmit(1, buf) {
+				for b := buf[:n]; len(b) > 0; {
+					rec, rest, ok := SplitRecord(b)
+					if !ok {
+						t.Fatal("not a record")
+					}
+					if b = rest; unified(rec) {
+						sealed++
+						continue
+					}
+					f, _, ok := parseFragment(rec[headerLen:])
+					if !ok || in.add(0, f) != nil {
+						t.Fatal("not a fragment")
+					}
+				}
+			}
+			m, ok := in.peek(0)
+			if !ok || m.typ != typeServerHello {
+				t.Fatalf("%s, %v: no ServerHello", name, g)
+			}
+			sh, ok := parseServerHello(m.body())
+			if !ok || sh.selected != VersionDTLS13 || sh.suite != AES128_GCM_SHA256 || sh.share.group != g {
+				t.Fatalf("%s, %v: %+v", name, g, sh)
+			}
+			// Both send shares of the hybrid and of X25519 (Firefox of P-256, too).
+			if sh.retry() != (sealed == 0) || sh.retry() && (g == GroupX25519MLKEM768 || g == GroupX25519) {
+				t.Fatalf("%s, %v: retry %v, %d sealed records", name, g, sh.retry(), sealed)
+			}
+			if !sh.retry() && (c.State().Version != VersionDTLS13 || c.State().Group != g || c.State().SRTPProfile != SRTP_AEAD_AES_128_GCM) {
+				t.Fatalf("%s: %+v", name, c.State())
+			}
+		}
+	}
+}
+
+// Every record of the browsers' handshakes splits, in the epochs of RFC 9147
+// §6.1, and every datagram is used up.
+func TestV13BrowserRecordsSplit(t *testing.T) {
+	for _, name := range captures {
+		epochs := map[uint16]int{}
+		for _, p := range captured(t, name) {
+			if len(p) == 0 || p[0] < 20 || p[0] > 63 {
+				continue
+			}
+			for len(p) > 0 {
+				rec, rest, ok := SplitRecord(p)
+				if !ok {
+					t.Fatalf("%s: % x does not split", name, p[:min(16, len(p))])
+				}
+				epochs[Epoch(rec)]++
+				p = rest
+			}
+		}
+		if epochs[0] < 3 || epochs[2] < 2 || epochs[3] < 4 || len(epochs) != 3 {
+			t.Fatalf("%s: records per epoch %v", name, epochs)
 		}
 	}
 }

@@ -6,41 +6,11 @@ import (
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
-// startClient12 sends the first flight.
-func (c *Conn) startClient12(now mono.Time) error {
-	h := c.hs
-	h.state = stateServerHello
-	h.hello = clientHello{
-		version:      VersionDTLS12,
-		compressions: []byte{0},
-		groups:       groups[:],
-		points:       []byte{0},
-		schemes:      offeredSchemes(),
-		ems:          true,
-		reneg:        []byte{},
-	}
-	for i := range suites12 {
-		h.hello.suites = append(h.hello.suites, suites12[i].id)
-	}
-	if len(c.cfg.SRTPProfiles) > 0 {
-		h.hello.profiles = c.cfg.SRTPProfiles
-	}
-	if err := c.random(h.hello.random[:]); err != nil {
-		return err
-	}
-	c.sess.clientRandom = h.hello.random
-	c.send(now, h.say(typeClientHello, h.hello.append(nil)))
-	return nil
-}
-
-// clientMessage12 takes a message of flights 2, 4 and 6 (RFC 6347 §4.2.4).
+// clientMessage12 takes a message of flights 4 and 6 (RFC 6347 §4.2.4).
 func (c *Conn) clientMessage12(now mono.Time, m message) error {
 	h := c.hs
 	if m.typ == typeHelloRequest { // RFC 5246 §7.4.1.1: ignored, and not hashed
 		return nil
-	}
-	if m.typ == typeHelloVerifyRequest && h.state == stateServerHello {
-		return c.onHelloVerify(now, m)
 	}
 	if h.state == stateFinished {
 		if m.typ != typeFinished {
@@ -53,8 +23,6 @@ func (c *Conn) clientMessage12(now mono.Time, m message) error {
 	}
 	h.hear(m)
 	switch {
-	case m.typ == typeServerHello && h.state == stateServerHello:
-		return c.onServerHello12(m)
 	case m.typ == typeCertificate && h.state == stateCertificate:
 		return c.onServerCertificate12(m)
 	case m.typ == typeServerKeyExchange && h.state == stateServerKeyExchange:
@@ -88,15 +56,19 @@ func (c *Conn) onHelloVerify(now mono.Time, m message) error {
 	return nil
 }
 
-func (c *Conn) onServerHello12(m message) error {
-	sh, ok := parseServerHello(m.body())
-	if !ok {
-		return malformed()
-	}
+func (c *Conn) onServerHello12(m message, sh *serverHello) error {
 	h := c.hs
-	if sh.version != VersionDTLS12 {
+	if sh.version != VersionDTLS12 || c.cfg.MinVersion != VersionDTLS12 {
 		return fatal(AlertProtocolVersion, ErrVersion)
 	}
+	if c.cfg.MaxVersion == VersionDTLS13 && downgraded(sh.random) {
+		return fatal(AlertIllegalParameter, ErrDowngrade)
+	}
+	if sh.share.group != 0 || sh.cookie != nil { // they belong to DTLS 1.3
+		return fatal(AlertIllegalParameter, ErrParameter)
+	}
+	c.hs13 = nil
+	h.hear(m)
 	suite := suiteByID(sh.suite)
 	if suite == nil || sh.compression != 0 {
 		return fatal(AlertIllegalParameter, ErrParameter)
@@ -133,7 +105,7 @@ func (c *Conn) onServerHello12(m message) error {
 
 func (c *Conn) onServerCertificate12(m message) (err error) {
 	h := c.hs
-	if h.peerKey, h.peerKind, err = c.peerChain(m.body()); err != nil {
+	if err = c.peerChain12(m); err != nil {
 		return err
 	}
 	if h.peerKind != c.sess.suite.kind {
@@ -149,7 +121,7 @@ func (c *Conn) onServerKeyExchange12(m message) error {
 		return malformed()
 	}
 	h := c.hs
-	if !slices.Contains(groups[:], ske.group) {
+	if ske.group.curve() == nil || !slices.Contains(c.cfg.Groups, ske.group) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
 	if err := ske.signed.verify(h.peerKey, c.signedParams12(&ske)); err != nil {

@@ -44,6 +44,17 @@ type Config struct {
 	// of them when none are given nor awaited.
 	VerifyPeer func(leafDER []byte) error
 
+	// MinVersion and MaxVersion bound what is negotiated, VersionDTLS12 or
+	// VersionDTLS13. 0 means VersionDTLS12 and DefaultMaxVersion.
+	MinVersion, MaxVersion uint16
+	// Groups is our order of preference; nil means X25519MLKEM768, X25519, P-256,
+	// P-384. A client sends key shares of the first, and of the next one, too, if
+	// that is post-quantum, for peers which are not. A server takes the first of
+	// its groups that there is a share of, and costs the client a round trip
+	// (HelloRetryRequest) if there is none. DTLS 1.2 passes over hybrids,
+	// and an ECDSA certificate needs its curve to be among the client's.
+	Groups []Group
+
 	// SRTPProfiles is our order of preference; nil means AEAD_AES_128_GCM,
 	// AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80. As server our order decides.
 	SRTPProfiles []SRTPProfile
@@ -66,7 +77,7 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// HelloVerify makes a server demand a cookie before it does any work (RFC
-	// 6347 §4.2.1). ICE has verified the address already, so WebRTC leaves it off.
+	// 6347 §4.2.1, RFC 9147 §5.1). ICE has verified the address already, so WebRTC leaves it off.
 	HelloVerify bool
 	// CookieSecret keys the cookies, and CookieContext (the peer's address, say)
 	// is bound into them, so that a cookie issued by one Conn is good at another.
@@ -83,8 +94,9 @@ type Config struct {
 	Rand io.Reader
 
 	// KeyLog, if set, is told secrets in the terms of the NSS key log format:
-	// label "CLIENT_RANDOM", the client's random, the master secret. Whoever
-	// holds them reads the traffic.
+	// label "CLIENT_RANDOM", the client's random, the master secret; in DTLS 1.3
+	// CLIENT_HANDSHAKE_TRAFFIC_SECRET, CLIENT_TRAFFIC_SECRET_0, the same with
+	// SERVER, and EXPORTER_SECRET. Whoever holds them reads the traffic.
 	KeyLog func(label string, clientRandom, secret []byte)
 }
 
@@ -107,6 +119,9 @@ func (c Config) withDefaults() (Config, error) {
 		if n := fingerprintLen(f.Algorithm); n == 0 || n != len(f.Value) {
 			return bad("a fingerprint is not of sha-256, sha-384 or sha-512")
 		}
+	}
+	if what := c.versions(); what != "" {
+		return bad(what)
 	}
 	if c.SRTPProfiles == nil {
 		c.SRTPProfiles = defaultProfiles[:]
@@ -137,9 +152,36 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
+	c.Groups = slices.Clone(c.Groups)
 	c.SRTPProfiles = slices.Clone(c.SRTPProfiles)
 	c.RemoteFingerprints = slices.Clone(c.RemoteFingerprints)
 	c.CookieSecret = slices.Clone(c.CookieSecret)
 	c.CookieContext = slices.Clone(c.CookieContext)
 	return c, nil
+}
+
+// versions fills in what bounds the negotiation; it returns what is wrong.
+func (c *Config) versions() string {
+	if c.MinVersion == 0 {
+		c.MinVersion = VersionDTLS12
+	}
+	if c.MaxVersion == 0 {
+		c.MaxVersion = min(DefaultMaxVersion, c.MinVersion) // versions count downwards
+	}
+	if c.MinVersion != VersionDTLS12 && c.MinVersion != VersionDTLS13 ||
+		c.MaxVersion != VersionDTLS12 && c.MaxVersion != VersionDTLS13 || c.MinVersion < c.MaxVersion {
+		return "MinVersion and MaxVersion are not VersionDTLS12 or VersionDTLS13, in order"
+	}
+	if c.Groups == nil {
+		c.Groups = groups[:]
+	}
+	for i, g := range c.Groups {
+		if !slices.Contains(groups[:], g) || slices.Contains(c.Groups[:i], g) {
+			return "Groups has one that is unknown or there twice"
+		}
+	}
+	if len(c.Groups) == 0 || c.MinVersion == VersionDTLS12 && len(classical(c.Groups)) == 0 {
+		return "Groups has none for MinVersion"
+	}
+	return ""
 }

@@ -21,30 +21,41 @@ const (
 // clock: see the package documentation for how it is driven. It belongs to one
 // goroutine (ctl lane).
 type Conn struct {
-	cfg   Config
-	phase phase
-	hs    *handshake12 // nil once connected
-	state ConnectionState
-	sess  session12
+	cfg    Config
+	phase  phase
+	hs     *handshake12 // nil once connected
+	state  ConnectionState
+	sess   session12
+	hs13   *handshake13 // like hs, in DTLS 1.3 and while it may become that
+	sess13 session13
 
 	in    reassembler
 	early earlyQueue
 
-	out      flight
-	seq0     uint64 // next record sequence number of epoch 0
-	verify   []byte // a HelloVerifyRequest to send, as a whole datagram
-	alerts   []outAlert
-	sealing  bool // our writes are in epoch 1
-	records  *Records
-	handed   bool // records belongs to the data lane
-	verified bool // the peer's certificate has passed every check
-	asked    bool // VerifyPeer has agreed
+	out        flight
+	seq0       uint64 // next record sequence number of epoch 0
+	verify     []byte // a HelloVerifyRequest to send, as a whole datagram
+	alerts     []outAlert
+	writeEpoch uint16   // the highest we write in
+	hand       *Records // DTLS 1.3: epoch 2
+	records    *Records
+	handed     bool // records belongs to the data lane
+	verified   bool // the peer's certificate has passed every check
+	asked      bool // VerifyPeer has agreed
 
 	deadline mono.Time // of the handshake
 	graceEnd mono.Time // when a plaintext alert is believed
 	grace    AlertError
 	lingerTo mono.Time // server: until when flight 6 is repeated
 	warnedAt mono.Time
+
+	// DTLS 1.3.
+	acks                     []recordNumber // of the peer's, to be acknowledged
+	ackAt                    mono.Time      // when, if the rest does not come
+	ackDue                   bool
+	nextSeq                  uint16 // message_seq after the handshake
+	updating                 bool   // a KeyUpdate of ours waits for its ACK
+	updateWanted, updatePeer bool
 
 	events []Event
 	stats  Stats
@@ -63,13 +74,13 @@ type Stats struct {
 // ConnectionState describes the association. Until Connected the certificates
 // are those the peer claims and nothing more.
 type ConnectionState struct {
-	Version              uint16 // 0xfefd, DTLS 1.2
+	Version              uint16 // VersionDTLS12 or VersionDTLS13
 	CipherSuite          uint16
 	Group                Group
-	SignatureScheme      SignatureScheme // of the server's key exchange
+	SignatureScheme      SignatureScheme // of the server's signature
 	SRTPProfile          SRTPProfile     // 0: none
-	ExtendedMasterSecret bool
-	PeerCertificates     [][]byte // DER, leaf first
+	ExtendedMasterSecret bool            // RFC 7627, or DTLS 1.3, which has no other
+	PeerCertificates     [][]byte        // DER, leaf first
 }
 
 // session12 is what outlives the handshake: the secret and what exports need.
@@ -78,6 +89,15 @@ type session12 struct {
 	master                     [masterLen]byte
 	clientRandom, serverRandom [randomLen]byte
 }
+
+// session13 is the same for DTLS 1.3.
+type session13 struct {
+	suite    *suite13
+	exporter []byte // exporter_master_secret
+}
+
+// v13 tells whether DTLS 1.3 was negotiated.
+func (c *Conn) v13() bool { return c.state.Version == VersionDTLS13 }
 
 // New makes a Conn. It fails with an error that wraps ErrConfig.
 func New(cfg Config) (*Conn, error) {
@@ -97,13 +117,13 @@ func (c *Conn) Start(now mono.Time) {
 	c.phase = phaseHandshake
 	c.deadline = now.Add(c.cfg.HandshakeTimeout)
 	if c.cfg.Role == Client {
-		c.settle(c.startClient12(now))
+		c.settle(c.startClient(now))
 	}
 }
 
 // HandlePacket takes one datagram, which may hold several records. After
-// hand-over its sealed records belong to Records.Open, and only datagrams that
-// begin with a record of epoch 0 come here. The error, if any, is a reason for a
+// hand-over its sealed records belong to Records.Open, and only what Records.Owns
+// disowns comes here; the rest gives ErrHandedOver. The error, if any, is a reason for a
 // drop, or ErrClosed; the end of the association is a Closed event.
 func (c *Conn) HandlePacket(now mono.Time, b []byte) error {
 	if c.phase == phaseNew {
@@ -116,7 +136,9 @@ func (c *Conn) HandlePacket(now mono.Time, b []byte) error {
 			return firstOf(first, c.drop(ErrRecord))
 		}
 		b = rest
-		if err := c.handleRecord(now, rec); err != nil {
+		if err := c.handleRecord(now, rec); err == ErrHandedOver {
+			first = err // whatever else was wrong: the datagram is for Records
+		} else if err != nil {
 			first = firstOf(first, c.drop(err))
 		}
 	}
@@ -150,6 +172,9 @@ func (c *Conn) drop(err error) error {
 
 // handleRecord takes one record of any epoch.
 func (c *Conn) handleRecord(now mono.Time, rec []byte) error {
+	if unified(rec) {
+		return c.handleUnified(now, rec)
+	}
 	switch Epoch(rec) {
 	case 0:
 		if !plainVersion(rec) {
@@ -157,6 +182,9 @@ func (c *Conn) handleRecord(now mono.Time, rec []byte) error {
 		}
 		return c.handlePlain(now, rec)
 	case 1:
+		if c.v13() {
+			return ErrEpoch
+		}
 		if c.handed {
 			return ErrHandedOver
 		}
@@ -175,6 +203,9 @@ func (c *Conn) handlePlain(now mono.Time, rec []byte) error {
 	switch rec[0] {
 	case ContentHandshake:
 		if c.phase != phaseHandshake {
+			if c.v13() {
+				return ErrUnexpected
+			}
 			return c.peerRepeats(now, payload)
 		}
 		return c.handleFragments(now, 0, sequence(rec), payload)
@@ -188,7 +219,7 @@ func (c *Conn) handlePlain(now mono.Time, rec []byte) error {
 	return ErrEpoch // never application data in the clear
 }
 
-// handleSealed opens a record of epoch 1 while Conn owns the record layer.
+// handleSealed opens a record while Conn owns the record layer.
 func (c *Conn) handleSealed(now mono.Time, rec []byte) error {
 	plain := make([]byte, len(rec))
 	n, typ, err := c.records.Open(plain, rec)
@@ -204,8 +235,11 @@ func (c *Conn) handleSealed(now mono.Time, rec []byte) error {
 	return c.handleOpened(now, typ, plain[:n])
 }
 
-// handleOpened takes the plaintext of a handshake or alert record of epoch 1.
+// handleOpened takes what Records.Open yields, application data excepted.
 func (c *Conn) handleOpened(now mono.Time, contentType uint8, plain []byte) error {
+	if c.v13() {
+		return c.handleOpened13(now, contentType, plain)
+	}
 	switch contentType {
 	case ContentAlert:
 		return c.sealedAlert(plain)
@@ -220,6 +254,12 @@ func (c *Conn) handleOpened(now mono.Time, contentType uint8, plain []byte) erro
 
 // HandleTimeout does what is due. It may be called early or late.
 func (c *Conn) HandleTimeout(now mono.Time) {
+	if c.ackAt != 0 && !now.Before(c.ackAt) {
+		c.acknowledge()
+	}
+	if c.phase == phaseConnected {
+		c.waiting(now)
+	}
 	if c.phase != phaseHandshake && c.phase != phaseVerify {
 		return
 	}
@@ -229,7 +269,7 @@ func (c *Conn) HandleTimeout(now mono.Time) {
 		return
 	}
 	if !now.Before(c.deadline) {
-		if c.sealing { // the peer may believe itself connected
+		if c.writeEpoch > 0 { // the peer may believe itself connected
 			c.alert(alertWarning, AlertCloseNotify)
 		}
 		c.closed(ErrTimeout)
@@ -242,10 +282,14 @@ func (c *Conn) HandleTimeout(now mono.Time) {
 
 // Timeout returns when HandleTimeout is due, 0 for never.
 func (c *Conn) Timeout() mono.Time {
-	if c.phase != phaseHandshake && c.phase != phaseVerify {
-		return 0
+	next := mono.Earliest(c.ackAt, c.out.resendAt)
+	switch c.phase {
+	case phaseHandshake, phaseVerify:
+		return mono.Earliest(next, mono.Earliest(c.deadline, c.graceEnd))
+	case phaseConnected:
+		return next
 	}
-	return mono.Earliest(c.deadline, mono.Earliest(c.graceEnd, c.out.resendAt))
+	return 0
 }
 
 // Event returns the next event: Connected at most once, then Closed once.
@@ -327,8 +371,10 @@ func (c *Conn) closed(err error) {
 	}
 	c.phase = phaseClosed
 	c.events = append(c.events, Closed{err})
-	c.hs = nil
+	c.hs, c.hs13 = nil, nil
 	clear(c.sess.master[:])
+	clear(c.sess13.exporter)
+	c.ackAt, c.ackDue, c.updating = 0, false, false
 	c.out.stop()
 	c.verify = nil
 	c.in.restart(0)

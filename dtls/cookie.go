@@ -8,9 +8,19 @@ import (
 // cookieLen is the length of our cookies, in bytes.
 const cookieLen = 32
 
-// cookie is a MAC of everything in the hello which must not change between the
+// cookie is, in DTLS 1.2, a MAC of everything in the hello which must not change between the
 // two rounds (RFC 6347 §4.2.1), and of Config.CookieContext.
 func (c *Conn) cookie(ch *clientHello) ([]byte, error) {
+	b := binary.BigEndian.AppendUint16(nil, ch.version)
+	b = append(b, ch.random[:]...)
+	b = appendVec8(b, ch.sessionID)
+	b = appendList16(b, ch.suites)
+	return c.cookieMAC(appendVec8(b, ch.compressions))
+}
+
+// cookieMAC binds b to Config.CookieContext. What is put into cookies of either
+// version begins with two bytes that tell them apart: a version, a cipher suite.
+func (c *Conn) cookieMAC(b []byte) ([]byte, error) {
 	if len(c.cfg.CookieSecret) == 0 {
 		secret := make([]byte, cookieLen)
 		if err := c.random(secret); err != nil {
@@ -19,12 +29,8 @@ func (c *Conn) cookie(ch *clientHello) ([]byte, error) {
 		c.cfg.CookieSecret = secret
 	}
 	mac := hmac.New(newSHA256, c.cfg.CookieSecret)
-	b := appendVec16(nil, c.cfg.CookieContext)
-	b = binary.BigEndian.AppendUint16(b, ch.version)
-	b = append(b, ch.random[:]...)
-	b = appendVec8(b, ch.sessionID)
-	b = appendList16(b, ch.suites)
-	mac.Write(appendVec8(b, ch.compressions))
+	mac.Write(appendVec16(nil, c.cfg.CookieContext))
+	mac.Write(b)
 	return mac.Sum(nil), nil
 }
 

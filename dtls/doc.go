@@ -1,5 +1,5 @@
-// Package dtls is DTLS 1.2 for WebRTC (RFC 6347), both roles, without I/O: no
-// socket, no goroutine, no clock.
+// Package dtls is DTLS 1.3 (RFC 9147) and 1.2 (RFC 6347) for WebRTC, both roles,
+// without I/O: no socket, no goroutine, no clock.
 //
 // There are two parts. Conn is the handshake machine: it negotiates, retransmits,
 // verifies the peer's certificate against the signalled fingerprints, and exports
@@ -26,12 +26,27 @@
 //
 // # What is spoken
 //
-// ECDHE with X25519, P-256 or P-384; AES-128-GCM or AES-256-GCM; certificates with
-// ECDSA P-256 or P-384, Ed25519 or RSA keys on both sides, always mutual where we
-// are the server (RFC 8827 §6.5); extended master secret (RFC 7627); use_srtp (RFC
-// 5764, RFC 7714); the exporter (RFC 5705); HelloVerifyRequest; messages fragmented
-// and reassembled, a ClientHello too. A peer which offers DTLS 1.3 as well is
-// answered with 1.2.
+// Key agreement with X25519MLKEM768 (1.3 only), X25519, P-256 or P-384;
+// AES-128-GCM, AES-256-GCM or ChaCha20-Poly1305; certificates with ECDSA P-256 or
+// P-384, Ed25519 or RSA keys on both sides, always mutual where we are the server
+// (RFC 8827 §6.5); use_srtp (RFC 5764, RFC 7714); exporters (RFC 5705, RFC 8446
+// §7.5); cookies; messages fragmented and reassembled, a ClientHello too. In 1.2
+// extended master secret (RFC 7627); in 1.3 HelloRetryRequest, acknowledgements
+// and repetition of what is missing only, key update.
+//
+// Config.MinVersion and MaxVersion choose. One hello offers both versions; a
+// version that somebody on the way has taken out of it ends the handshake.
+//
+// In 1.2 both sides are Connected once each has verified the other. In 1.3 the
+// client is, half a round trip earlier, when it has verified the server and proved
+// itself: a server that refuses its certificate closes the association after that
+// (RFC 8446 §2).
+//
+// # Where things are
+//
+// Files that end in 12 or 13 know one version; hellos.go parts them. conn.go is
+// the machine, flight.go what it sends and repeats, reassembly.go what it
+// receives; records.go is Records, batch.go many of them, protection.go the keys.
 //
 // # What is believed
 //
@@ -40,6 +55,7 @@
 //
 //   - records and fragments that do not parse, and records that do not
 //     authenticate, are counted and dropped (RFC 6347 §4.1.2.7);
+//   - ACKs in the clear are ignored;
 //   - a server drops ClientHellos that do not parse, and once it has accepted one
 //     every other: they cannot displace the handshake under way;
 //   - a whole message in sequence that is wrong ends the handshake, with an alert;
@@ -50,8 +66,9 @@
 //
 // # What it does not do
 //
-// No DTLS 1.3 or 1.0, no session resumption, no renegotiation (refused), no
-// connection IDs, no static RSA, PSK, CBC, CCM or ChaCha20 suites, no compression,
-// no MKI, no validation of certificate chains, names and dates (Config.VerifyPeer
+// No DTLS 1.0, no session resumption or 0-RTT (tickets are acknowledged and
+// forgotten), no renegotiation (refused), no post-handshake authentication, no
+// connection IDs, no ALPN, no static RSA, PSK, CBC or CCM suites, no compression,
+// no padding of records, no MKI, no validation of certificate chains, names and dates (Config.VerifyPeer
 // may), no path MTU discovery, no stream or socket interface.
 package dtls

@@ -5,7 +5,7 @@ import "errors"
 // Errors about what a peer sent. Those of HandlePacket, HandleRecord and Open
 // are reasons for a drop, not the end of anything: the end is a Closed event.
 var (
-	// ErrRecord: not a record of DTLS 1.2, or longer than allowed.
+	// ErrRecord: not a record of DTLS, or longer than allowed.
 	ErrRecord = errors.New("dtls: malformed record")
 	// ErrEpoch: a record of an epoch that is not, or no longer, accepted.
 	ErrEpoch = errors.New("dtls: record of another epoch")
@@ -56,8 +56,12 @@ var (
 	ErrPeerRefused = errors.New("dtls: certificate refused")
 	// ErrPeerCertificate: no certificate, or one of an unsupported kind.
 	ErrPeerCertificate = errors.New("dtls: peer sent no usable certificate")
-	// ErrVersion: the peer does not speak DTLS 1.2.
+	// ErrVersion: no version between Config.MinVersion and MaxVersion is the
+	// peer's.
 	ErrVersion = errors.New("dtls: no common protocol version")
+	// ErrDowngrade: somebody between the peer and us has taken DTLS 1.3 out of
+	// the offer.
+	ErrDowngrade = errors.New("dtls: version was downgraded")
 	// ErrNegotiation: no cipher suite, group or signature scheme in common.
 	ErrNegotiation = errors.New("dtls: no common parameters")
 	// ErrExtendedMasterSecret: the peer lacks RFC 7627.

@@ -9,23 +9,33 @@ import (
 // outMessage is a message of a flight.
 type outMessage struct {
 	contentType uint8  // ContentHandshake or ContentChangeCipherSpec
-	sealed      bool   // goes out in epoch 1
+	epoch       uint16 // 0; 1 in DTLS 1.2; epochHandshake, or epochTraffic for whichever is current
 	raw         []byte // handshake: header and body, unfragmented
 	off         int    // how much of the body has been sent
 	done        bool
+	acked       spans // of the body; DTLS 1.3
 }
 
-func handshakeOut(m message) outMessage {
-	return outMessage{contentType: ContentHandshake, raw: m.raw}
+func handshakeOut(m message, epoch uint16) outMessage {
+	return outMessage{contentType: ContentHandshake, epoch: epoch, raw: m.raw}
 }
 
 // flight is what we said last: kept until the peer's answer is complete, and sent
-// again as a whole when it does not come (RFC 6347 §4.2.4).
+// again when it does not come (RFC 6347 §4.2.4): as a whole, or in DTLS 1.3 what
+// has not been acknowledged (RFC 9147 §7.2).
 type flight struct {
 	items    []outMessage
+	sent     []sentPart // newest last, at most maxSent
 	interval time.Duration
 	sentAt   mono.Time
 	resendAt mono.Time // 0: no timer runs
+}
+
+// sentPart is what went into a record.
+type sentPart struct {
+	number   recordNumber
+	item     int
+	from, to int // of the body
 }
 
 func (f *flight) start(now mono.Time, interval time.Duration, items []outMessage) {
@@ -35,11 +45,12 @@ func (f *flight) start(now mono.Time, interval time.Duration, items []outMessage
 // stop forgets the flight.
 func (f *flight) stop() { *f = flight{} }
 
-// rewind makes the whole flight pending. Messages keep their message_seq, while
+// rewind makes all of the flight that is not acknowledged pending. Messages keep their message_seq, while
 // their records take new sequence numbers (RFC 6347 §4.2.2).
 func (f *flight) rewind(now mono.Time) {
 	for i := range f.items {
-		f.items[i].off, f.items[i].done = 0, false
+		m := &f.items[i]
+		m.off, m.done = 0, m.acknowledged()
 	}
 	f.sentAt = now
 	if f.resendAt != 0 {
@@ -79,10 +90,11 @@ func (c *Conn) Transmit(now mono.Time, b []byte) int {
 		c.verify = nil
 		return n
 	}
-	n := c.transmitFlight(b)
+	n := c.transmitACK(b)
+	n += c.transmitFlight(b[n:], n == 0)
 	for len(c.alerts) > 0 && !c.handed {
 		a := c.alerts[0]
-		k := c.putRecord(b[n:], ContentAlert, c.sealing, []byte{a.level, uint8(a.desc)})
+		k := c.putRecord(b[n:], ContentAlert, c.writeEpoch, []byte{a.level, uint8(a.desc)})
 		if k == 0 {
 			break
 		}
@@ -92,16 +104,31 @@ func (c *Conn) Transmit(now mono.Time, b []byte) int {
 	return n
 }
 
-// transmitFlight fills b with records of what is pending, in order.
-func (c *Conn) transmitFlight(b []byte) int {
+// ours tells whether records of an epoch are sealed here and not by the owner of
+// Records.
+func (c *Conn) ours(epoch uint16) bool {
+	return !c.handed || epoch == 0 || epoch == epochHandshake
+}
+
+// layer returns the record layer of an epoch, nil for plaintext.
+func (c *Conn) layer(epoch uint16) *Records {
+	switch epoch {
+	case 0:
+		return nil
+	case epochHandshake:
+		return c.hand
+	}
+	return c.records
+}
+
+// transmitFlight fills b with records of what is pending, in order. first tells
+// that they begin a datagram.
+func (c *Conn) transmitFlight(b []byte, first bool) int {
 	n := 0
 	for i := range c.out.items {
 		m := &c.out.items[i]
-		for !m.done {
-			if m.sealed && c.handed {
-				break
-			}
-			k := c.transmitPart(b[n:], m, n == 0)
+		for !m.done && c.ours(m.epoch) {
+			k := c.transmitPart(b[n:], i, first && n == 0)
 			if k == 0 {
 				return n
 			}
@@ -111,43 +138,54 @@ func (c *Conn) transmitFlight(b []byte) int {
 	return n
 }
 
-// transmitPart writes one record with as much of m as fits, 0 if too little does.
-func (c *Conn) transmitPart(b []byte, m *outMessage, first bool) int {
+// transmitPart writes one record with as much of message i as fits, 0 if too
+// little does.
+func (c *Conn) transmitPart(b []byte, i int, first bool) int {
+	m := &c.out.items[i]
 	if m.contentType != ContentHandshake {
-		k := c.putRecord(b, m.contentType, m.sealed, m.raw)
+		k := c.putRecord(b, m.contentType, m.epoch, m.raw)
 		m.done = k > 0
 		return k
 	}
-	left := len(m.raw) - messageHeaderLen - m.off
-	room := len(b) - messageHeaderLen - headerLen
-	if m.sealed {
-		room -= RecordOverhead - headerLen
+	overhead := headerLen
+	var number recordNumber
+	if r := c.layer(m.epoch); r != nil {
+		overhead = r.overhead
+		number = recordNumber(r.seal.epoch)<<48 | recordNumber(r.seal.next)
+	} else {
+		number = recordNumber(c.seq0)
 	}
-	if room < 0 || (room < left && (room == 0 || !first && room < minFragment)) {
+	length := len(m.raw) - messageHeaderLen
+	from, to := m.acked.gap(m.off, length)
+	room := len(b) - messageHeaderLen - overhead
+	if room < 0 || (room < to-from && (room == 0 || !first && room < minFragment)) {
 		return 0
 	}
-	part := min(left, room)
-	at := messageHeaderLen + m.off
+	to = min(to, from+room)
 	f, _, _ := parseFragment(m.raw)
-	f.offset, f.body = m.off, m.raw[at:at+part]
-	k := c.putRecord(b, ContentHandshake, m.sealed, appendFragment(make([]byte, 0, messageHeaderLen+part), f))
+	f.offset, f.body = from, m.raw[messageHeaderLen+from:messageHeaderLen+to]
+	k := c.putRecord(b, ContentHandshake, m.epoch, appendFragment(make([]byte, 0, messageHeaderLen+to-from), f))
 	if k == 0 {
 		return 0
 	}
-	m.off += part
-	m.done = part == left
+	c.out.remember(sentPart{number, i, from, to})
+	next, _ := m.acked.gap(to, length)
+	m.off, m.done = next, next == length
 	return k
 }
 
 // putRecord writes one record to b, 0 if it does not fit or the sequence numbers
 // are used up.
-func (c *Conn) putRecord(b []byte, contentType uint8, sealed bool, payload []byte) int {
-	if sealed {
-		n, err := c.records.SealAs(b, contentType, payload)
+func (c *Conn) putRecord(b []byte, contentType uint8, epoch uint16, payload []byte) int {
+	if r := c.layer(epoch); r != nil {
+		n, err := r.SealAs(b, contentType, payload)
 		if err != nil {
 			return 0
 		}
 		return n
+	}
+	if epoch != 0 {
+		return 0 // never in the clear: its keys are gone
 	}
 	n := headerLen + len(payload)
 	if len(b) < n || c.seq0 > maxSequence {

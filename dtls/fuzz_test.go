@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -31,6 +32,7 @@ func FuzzClientHello(f *testing.F) {
 		version: VersionDTLS12, suites: []uint16{1, 2}, compressions: []byte{0}, cookie: []byte{1},
 		versions: []uint16{VersionDTLS13, VersionDTLS12}, groups: groups[:], points: []byte{0},
 		schemes: offeredSchemes(), profiles: defaultProfiles[:], mki: []byte{}, ems: true, reneg: []byte{},
+		shares: []keyShare{{GroupX25519, make([]byte, 32)}}, cookie3: []byte{1},
 	}
 	fuzzParse(f, func(b []byte) (clientHello, bool) {
 		h, ok := parseClientHello(b)
@@ -43,6 +45,8 @@ func FuzzClientHello(f *testing.F) {
 
 func FuzzServerHello(f *testing.F) {
 	h := serverHello{version: VersionDTLS12, suite: ECDHE_ECDSA_AES128_GCM_SHA256, profile: 7, ems: true, reneg: []byte{}, points: []byte{0}}
+	h13 := serverHello{version: VersionDTLS12, suite: AES128_GCM_SHA256, selected: VersionDTLS13, share: keyShare{GroupX25519, make([]byte, 32)}}
+	retry := retryHello(&retryCookie{suite: AES128_GCM_SHA256, group: GroupP256}, []byte("cookie"))
 	fuzzParse(f, func(b []byte) (serverHello, bool) {
 		h, ok := parseServerHello(b)
 		h.foreign = false // is not sent
@@ -50,7 +54,7 @@ func FuzzServerHello(f *testing.F) {
 			h.mki = nil
 		}
 		return h, ok
-	}, func(h *serverHello) []byte { return h.append(nil) }, h.append(nil))
+	}, func(h *serverHello) []byte { return h.append(nil) }, h.append(nil), retry.append(nil), h13.append(nil))
 }
 
 func FuzzHelloVerify(f *testing.F) {
@@ -80,6 +84,115 @@ func FuzzCertificateVerify(f *testing.F) {
 func FuzzCertificate(f *testing.F) {
 	fuzzParse(f, parseCertificate12, func(c *[][]byte) []byte { return appendCertificate12(nil, *c) },
 		appendCertificate12(nil, [][]byte{{1, 2, 3}, {4}}))
+}
+
+func FuzzEncryptedExtensions(f *testing.F) {
+	m := encryptedExtensions{profile: SRTP_AEAD_AES_128_GCM, mki: []byte{}}
+	fuzzParse(f, func(b []byte) (encryptedExtensions, bool) {
+		m, ok := parseEncryptedExtensions(b)
+		m.foreign = 0 // is not sent
+		return m, ok
+	}, func(m *encryptedExtensions) []byte { return m.append(nil) }, m.append(nil), []byte{0, 0}, []byte{0, 4, 0, 16, 0, 0})
+}
+
+func FuzzCertificateRequest13(f *testing.F) {
+	m := certificateRequest13{context: []byte{}, schemes: offeredSchemes()}
+	fuzzParse(f, parseCertificateRequest13, func(m *certificateRequest13) []byte { return m.append(nil) }, m.append(nil))
+}
+
+func FuzzCertificate13(f *testing.F) {
+	m := certificate13{context: []byte{}, chain: [][]byte{{1, 2, 3}, {4}}}
+	fuzzParse(f, func(b []byte) (certificate13, bool) {
+		m, ok := parseCertificate13(b)
+		m.foreign = false // is not sent
+		return m, ok
+	}, func(m *certificate13) []byte { return m.append(nil) }, m.append(nil))
+}
+
+func FuzzRetryCookie(f *testing.F) {
+	c := retryCookie{AES128_GCM_SHA256, GroupP256, make([]byte, 32)}
+	fuzzParse(f, parseRetryCookie, func(c *retryCookie) []byte { return c.append(nil) }, c.append(nil))
+}
+
+func FuzzACK(f *testing.F) {
+	f.Add(appendACK(nil, []recordNumber{1, 2<<48 | 3}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var numbers []recordNumber
+		if !numbersOf(b, func(n recordNumber) { numbers = append(numbers, n) }) {
+			return
+		}
+		var again []recordNumber
+		if !numbersOf(appendACK(nil, numbers), func(n recordNumber) { again = append(again, n) }) || !slices.Equal(numbers, again) {
+			t.Fatalf("%x became %x", numbers, again)
+		}
+	})
+}
+
+// FuzzOpen13 gives records to every kind of record layer; what splits is the
+// datagram, piece by piece, and nothing forged opens.
+func FuzzOpen13(f *testing.F) {
+	a, _ := records13Pair(f, &suites13[0], epochTraffic)
+	f.Add(foreign13(a.seal, 0, ContentApplicationData, []byte("x"), true, true, 3))
+	f.Add(foreign13(a.seal, 1, ContentHandshake, newMessage(typeKeyUpdate, 0, []byte{0}).raw, false, false, 0))
+	f.Add(plainRecord(ContentAlert, []byte{2, 40}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var all []byte
+		rest := b
+		for len(rest) > 0 {
+			rec, more, ok := SplitRecord(rest)
+			if !ok {
+				break
+			}
+			all = append(all, rec...)
+			rest = more
+			for i := range suites13 {
+				_, r := records13Pair(t, &suites13[i], epochTraffic)
+				r.Owns(rec)
+				Epoch(rec)
+				n, typ, err := r.Open(make([]byte, len(rec)), rec)
+				if err == nil && (n > len(rec) || typ == 0) {
+					t.Fatal(n, typ)
+				}
+			}
+		}
+		if !bytes.Equal(append(all, rest...), b) {
+			t.Fatal("a byte is lost")
+		}
+	})
+}
+
+func FuzzSpans(f *testing.F) {
+	f.Add([]byte{0, 4, 2, 9, 20, 22, 22, 30, 10, 20, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s spans
+		var want [256]bool
+		for ; len(b) >= 2; b = b[2:] {
+			from, to := int(min(b[0], b[1])), int(max(b[0], b[1]))
+			if from == to {
+				continue
+			}
+			s.add(from, to)
+			for i := from; i < to; i++ {
+				want[i] = true
+			}
+		}
+		for off := 0; off < 256; {
+			from, to := s.gap(off, 256)
+			for i := off; i < from; i++ {
+				if !want[i] {
+					t.Fatalf("%v: %d is not there", s, i)
+				}
+			}
+			for i := from; i < to; i++ {
+				if want[i] {
+					t.Fatalf("%v: %d is there", s, i)
+				}
+			}
+			if off = to; from == 256 {
+				break
+			}
+		}
+	})
 }
 
 func FuzzFragment(f *testing.F) {
@@ -137,7 +250,12 @@ func FuzzConnection(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, uint64(2))
 	f.Add(bytes.Repeat([]byte{4, 200, 17}, 20), uint64(3))
 	f.Fuzz(func(t *testing.T, script []byte, seed uint64) {
-		w := newWorld(t, seed, func(c, s *Config) {
+		version := VersionDTLS12
+		if seed&2 == 0 {
+			version = VersionDTLS13
+		}
+		w := newWorldOf(t, seed, version, func(c, s *Config) {
+			c.Groups, s.Groups = []Group{groups[seed>>3&1], GroupP256}, []Group{GroupP256}
 			c.MTU, s.MTU = 256+int(seed%1000), 256+int(seed/7%1000)
 			s.HelloVerify = seed&1 == 1
 		})

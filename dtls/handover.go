@@ -3,10 +3,11 @@ package dtls
 import "github.com/sluicertc/sluice/internal/mono"
 
 // Records hands the record layer over, once Connected; nil before. From then on
-// its owner alone opens and seals records of epoch 1: application data is its
-// own, handshake and alert records it opened go to HandleRecord, what
-// TransmitRecord returns it seals and sends, and a datagram which begins with a
-// record of epoch 0 it passes to HandlePacket. Take EarlyData, too.
+// its owner alone opens and seals records: application data is its own, other
+// content types it opened go to HandleRecord, what TransmitRecord returns it
+// seals and sends, and records which Records.Owns disowns it passes to
+// HandlePacket. Transmit goes on to yield whole datagrams: in DTLS 1.3 the last
+// flight until the peer has acknowledged it. Take EarlyData, too.
 func (c *Conn) Records() *Records {
 	if c.phase != phaseConnected {
 		return nil
@@ -15,8 +16,8 @@ func (c *Conn) Records() *Records {
 	return c.records
 }
 
-// HandleRecord takes the plaintext of a handshake or alert record that the owner
-// of Records has opened. The error, if any, is a reason for a drop, or ErrClosed.
+// HandleRecord takes what Records.Open yielded for a record that is not
+// application data. The error, if any, is a reason for a drop, or ErrClosed.
 func (c *Conn) HandleRecord(now mono.Time, contentType uint8, plaintext []byte) error {
 	if c.phase == phaseClosed {
 		return ErrClosed
@@ -28,16 +29,22 @@ func (c *Conn) HandleRecord(now mono.Time, contentType uint8, plaintext []byte) 
 }
 
 // TransmitRecord writes into b the plaintext of one record which the owner of
-// Records should seal as contentType and send: a repeated Finished (24 bytes), or
-// an alert (2 bytes). 0: nothing more. Drain Transmit first. Before hand-over
+// Records should seal as contentType and send: a repeated Finished (24 bytes), an
+// alert (2 bytes), in DTLS 1.3 a KeyUpdate (13 bytes) or an ACK (at most the
+// MTU). 0: nothing more. Drain Transmit first. Before hand-over
 // Transmit does it all.
 func (c *Conn) TransmitRecord(now mono.Time, b []byte) (n int, contentType uint8) {
 	if !c.handed {
 		return 0, 0
 	}
+	if c.ackDue && !c.ours(c.writeEpoch) {
+		if ack := c.ackPayload(min(len(b), c.cfg.MTU-overhead13)); ack != nil {
+			return copy(b, ack), ContentACK
+		}
+	}
 	for i := range c.out.items {
 		m := &c.out.items[i]
-		if m.sealed && !m.done && len(b) >= len(m.raw) {
+		if !c.ours(m.epoch) && !m.done && len(b) >= len(m.raw) {
 			m.done = true
 			return copy(b, m.raw), ContentHandshake
 		}
@@ -91,7 +98,7 @@ func (c *Conn) sealedAlert(plain []byte) error {
 	case desc == AlertCloseNotify: // RFC 5246 §7.2.1: answered in kind
 		c.alert(alertWarning, AlertCloseNotify)
 		c.closed(ErrCloseNotify)
-	case plain[0] != alertWarning:
+	case plain[0] != alertWarning || c.v13() && desc != AlertUserCanceled: // RFC 8446 §6
 		c.closed(&AlertError{Alert: desc})
 	}
 	return nil

@@ -24,9 +24,7 @@ func (c *Conn) handleFragments(now mono.Time, epoch uint16, seq uint64, payload 
 }
 
 func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragment) error {
-	// Finished is the one sealed message of a handshake. Anything else in its
-	// epoch, or it in the clear, is no message of this handshake.
-	if (f.typ == typeFinished) != (epoch == 1) {
+	if !c.belongs(epoch, f) {
 		return ErrUnexpected
 	}
 	if err := c.in.add(epoch, f); err != nil {
@@ -36,37 +34,68 @@ func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragmen
 		return err
 	}
 	if c.hs.state == stateClientHello {
-		return c.handleHellos12(now, seq)
+		return c.handleHellos(now, seq)
+	}
+	if c.cfg.Role == Client && c.hs13 != nil && epoch == 0 {
+		c.received(recordNumber(seq)) // should it become DTLS 1.3
 	}
 	return c.pump(now)
 }
 
+// belongs tells whether a message may come in an epoch. In DTLS 1.2 Finished is
+// the one sealed message of a handshake, in 1.3 only hellos are in the clear.
+func (c *Conn) belongs(epoch uint16, f fragment) bool {
+	if c.v13() {
+		return epoch == epochHandshake || f.seq < c.in.next
+	}
+	return (f.typ == typeFinished) == (epoch == 1)
+}
+
 // pump handles messages in order for as long as there are whole ones.
 func (c *Conn) pump(now mono.Time) error {
-	var first error
 	for c.phase == phaseHandshake {
 		m, ok := c.in.peek(0)
 		if !ok {
-			if c.records == nil {
-				return first
-			}
-			// If the keys are new, records which came before them can be opened.
-			for _, rec := range c.early.takeSealed() {
-				if err := c.handleSealed(now, rec); err != nil {
-					first = firstOf(first, err)
-				}
-			}
-			return first
+			break
 		}
 		c.in.pop()
 		c.graceEnd = 0 // progress: a forged alert did not come from this peer
-		c.settle(c.handleMessage12(now, m))
+		c.settle(c.handleMessage(now, m))
+	}
+	return c.reopen(now)
+}
+
+// reopen tries records again which came before their keys.
+func (c *Conn) reopen(now mono.Time) (first error) {
+	if c.records == nil && c.hand == nil {
+		return nil
+	}
+	for _, rec := range c.early.takeSealed() {
+		if c.phase != phaseClosed {
+			first = firstOf(first, c.handleRecord(now, rec))
+		}
 	}
 	return first
 }
 
+// handleMessage takes the expected message, whole. The error ends the handshake.
+func (c *Conn) handleMessage(now mono.Time, m message) error {
+	switch client := c.cfg.Role == Client; {
+	case client && c.hs.state == stateServerHello:
+		return c.onServerFirst(now, m)
+	case client && c.v13():
+		return c.clientMessage13(now, m)
+	case client:
+		return c.clientMessage12(now, m)
+	case c.v13():
+		return c.serverMessage13(now, m)
+	}
+	return c.serverMessage12(now, m)
+}
+
 // send starts a flight; its predecessor is acknowledged by what led to it.
 func (c *Conn) send(now mono.Time, items ...outMessage) {
+	c.acks, c.ackAt, c.ackDue = nil, 0, false
 	c.out.start(now, c.cfg.FlightInterval, items)
 }
 
@@ -80,12 +109,15 @@ func (c *Conn) resend(now mono.Time) {
 
 // handshakeDone: both Finished are in order.
 func (c *Conn) handshakeDone(now mono.Time) error {
-	if c.cfg.Role == Client {
+	c.nextSeq = c.hs.seq
+	switch {
+	case c.v13() && c.cfg.Role == Client: // the last flight waits for its ACK
+	case c.cfg.Role == Client || c.v13():
 		c.out.stop()
-	} else {
+	default:
 		c.out.resendAt = 0 // sent again on demand only, see again
-		c.lingerTo = now.Add(lastFlightLinger)
 	}
+	c.lingerTo = now.Add(lastFlightLinger)
 	c.phase = phaseVerify
 	c.graceEnd = 0
 	return c.connect()
@@ -98,8 +130,10 @@ func (c *Conn) connect() error {
 	}
 	c.phase = phaseConnected
 	c.graceEnd = 0
-	c.hs = nil
-	c.in.restart(0)
+	c.hs, c.hs13 = nil, nil
+	if !c.v13() {
+		c.in.restart(0)
+	}
 	c.events = append(c.events, Connected{})
 	return nil
 }
@@ -129,14 +163,7 @@ func (c *Conn) checkPeer() error {
 
 // peerChain takes the peer's certificates in. Their key is trusted once
 // checkPeer agrees and a signature proves its possession.
-func (c *Conn) peerChain(body []byte) (crypto.PublicKey, keyKind, error) {
-	chain, ok := parseCertificate12(body)
-	if !ok {
-		return nil, kindNone, fatal(AlertDecodeError, ErrMessage)
-	}
-	if len(chain) == 0 { // RFC 5246 §7.4.6
-		return nil, kindNone, fatal(AlertHandshakeFailure, ErrPeerCertificate)
-	}
+func (c *Conn) peerChain(chain [][]byte) (crypto.PublicKey, keyKind, error) {
 	pub, kind, err := peerLeaf(chain[0])
 	if err != nil {
 		return nil, kindNone, err

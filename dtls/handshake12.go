@@ -5,40 +5,40 @@ import (
 	"crypto/ecdh"
 	"crypto/hmac"
 	"io"
-
-	"github.com/sluicertc/sluice/internal/mono"
 )
 
-// state12 is the message a handshake of DTLS 1.2 waits for.
-type state12 uint8
+// stage is the message a handshake waits for.
+type stage uint8
 
 const (
-	stateClientHello state12 = iota // server
-	stateServerHello                // client, or HelloVerifyRequest
+	stateClientHello         stage = iota // server
+	stateServerHello                      // client, or HelloVerifyRequest
+	stateEncryptedExtensions              // DTLS 1.3
 	stateCertificate
 	stateServerKeyExchange
-	stateCertificateRequest // or ServerHelloDone
+	stateCertificateRequest // or ServerHelloDone; in DTLS 1.3, or Certificate
 	stateServerHelloDone
 	stateClientKeyExchange
 	stateCertificateVerify
 	stateFinished
 )
 
-// handshake12 is what a handshake needs until it is done.
+// handshake12 is what a handshake needs until it is done: one of DTLS 1.2, and in
+// its upper part one of 1.3, too.
 type handshake12 struct {
-	state      state12
+	state      stage
 	seq        uint16 // message_seq of our next message
-	transcript []byte // every message so far, as the hashes want them
-	share      *ecdh.PrivateKey
-	peerShare  []byte // client: the server's public value
+	transcript []byte // every message so far, as the hashes of 1.2 want them
 	peerKey    crypto.PublicKey
-	peerKind   keyKind
-	ems        bool
+	hello      clientHello // client: what we offered
+	verifies   int         // HelloVerifyRequests obeyed
+	requested  bool        // client: the server wants our certificate
+	scheme     *scheme     // client: for our CertificateVerify
 
-	hello     clientHello // client: what we offered
-	verifies  int         // HelloVerifyRequests obeyed
-	requested bool        // client: the server wants our certificate
-	scheme    *scheme     // client: for our CertificateVerify
+	share     *ecdh.PrivateKey
+	peerShare []byte // client: the server's public value
+	peerKind  keyKind
+	ems       bool
 }
 
 // say frames a message of ours and adds it to the transcript.
@@ -46,19 +46,11 @@ func (h *handshake12) say(typ uint8, body []byte) outMessage {
 	m := newMessage(typ, h.seq, body)
 	h.seq++
 	h.hear(m)
-	return handshakeOut(m)
+	return handshakeOut(m, 0)
 }
 
 // hear adds a message to the transcript.
 func (h *handshake12) hear(m message) { h.transcript = append(h.transcript, m.raw...) }
-
-// handleMessage12 takes the expected message, whole. The error ends the handshake.
-func (c *Conn) handleMessage12(now mono.Time, m message) error {
-	if c.cfg.Role == Client {
-		return c.clientMessage12(now, m)
-	}
-	return c.serverMessage12(now, m)
-}
 
 // unexpected ends a handshake whose messages come in an impossible order.
 func unexpected() error { return fatal(AlertUnexpectedMessage, ErrUnexpected) }
@@ -100,9 +92,22 @@ func (c *Conn) deriveKeys12(secret []byte) error {
 func (c *Conn) lastWords12(label string) []outMessage {
 	verify := c.sess.suite.finished12(c.sess.master[:], label, c.hs.transcript)
 	finished := c.hs.say(typeFinished, verify)
-	finished.sealed = true
-	c.sealing = true
+	finished.epoch = 1
+	c.writeEpoch = 1
 	return []outMessage{{contentType: ContentChangeCipherSpec, raw: []byte{1}}, finished}
+}
+
+// peerChain12 takes the peer's Certificate in.
+func (c *Conn) peerChain12(m message) (err error) {
+	chain, ok := parseCertificate12(m.body())
+	if !ok {
+		return malformed()
+	}
+	if len(chain) == 0 { // RFC 5246 §7.4.6
+		return fatal(AlertHandshakeFailure, ErrPeerCertificate)
+	}
+	c.hs.peerKey, c.hs.peerKind, err = c.peerChain(chain)
+	return err
 }
 
 // checkFinished12 verifies the peer's Finished against the transcript before it.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,6 +20,10 @@ func TestHandshakeOverBadNetworks(t *testing.T) {
 						c.MTU, s.MTU = mtu, mtu
 						c.HandshakeTimeout, s.HandshakeTimeout = time.Minute, time.Minute
 						s.HelloVerify = seed%4 == 3
+						s.Groups = slices.Concat(groups[1+seed%3:], groups[:1+seed%3])
+						if seed%2 == 1 { // 1.3 is offered, in two datagrams and more
+							c.MaxVersion = VersionDTLS13
+						}
 					})
 					w.loss, w.dup = loss, loss
 					w.jitter = time.Duration(seed%3) * 15 * time.Millisecond
@@ -102,7 +108,7 @@ func TestHandshakeNegotiates(t *testing.T) {
 	}{
 		"suite 256":  {func(h *clientHello) { h.suites = []uint16{0x1301, ECDHE_ECDSA_AES256_GCM_SHA384} }, ECDHE_ECDSA_AES256_GCM_SHA384, GroupX25519},
 		"P-256":      {func(h *clientHello) { h.groups = []Group{0x11ec, GroupP256} }, ECDHE_ECDSA_AES128_GCM_SHA256, GroupP256},
-		"P-384":      {func(h *clientHello) { h.groups = []Group{GroupP384} }, ECDHE_ECDSA_AES128_GCM_SHA256, GroupP384},
+		"ChaCha20":   {func(h *clientHello) { h.suites = []uint16{ECDHE_ECDSA_CHACHA20_POLY1305_SHA256} }, ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, GroupX25519},
 		"no groups":  {func(h *clientHello) { h.groups = nil }, ECDHE_ECDSA_AES128_GCM_SHA256, GroupP256},
 		"SCSV":       {func(h *clientHello) { h.reneg = nil; h.suites = append(h.suites, scsvRenegotiation) }, ECDHE_ECDSA_AES128_GCM_SHA256, GroupX25519},
 		"no reneg":   {func(h *clientHello) { h.reneg = nil }, ECDHE_ECDSA_AES128_GCM_SHA256, GroupX25519},
@@ -136,6 +142,7 @@ func TestHandshakeRefusesHello(t *testing.T) {
 		"no suite":      {func(h *clientHello) { h.suites = []uint16{0x1301, 0xc014} }, AlertHandshakeFailure, ErrNegotiation},
 		"RSA only":      {func(h *clientHello) { h.suites = []uint16{ECDHE_RSA_AES128_GCM_SHA256} }, AlertHandshakeFailure, ErrNegotiation},
 		"no group":      {func(h *clientHello) { h.groups = []Group{0x11ec, 25} }, AlertHandshakeFailure, ErrNegotiation},
+		"our curve":     {func(h *clientHello) { h.groups = []Group{GroupX25519, GroupP384} }, AlertHandshakeFailure, ErrNegotiation},
 		"no scheme":     {func(h *clientHello) { h.schemes = []SignatureScheme{0x0203} }, AlertHandshakeFailure, ErrNegotiation},
 		"schemes gone":  {func(h *clientHello) { h.schemes = nil }, AlertHandshakeFailure, ErrNegotiation},
 		"no EMS":        {func(h *clientHello) { h.ems = false }, AlertHandshakeFailure, ErrExtendedMasterSecret},
@@ -514,6 +521,14 @@ func TestExporterRefusesReservedLabels(t *testing.T) {
 		if _, err := w.client.ExportKeyingMaterial("EXPORTER-x", nil, n); err != ErrExport {
 			t.Fatal(n, err)
 		}
+	}
+	w13 := newWorld13(t, 1, nil)
+	w13.handshake()
+	if _, err := w13.client.ExportKeyingMaterial(strings.Repeat("x", 250), nil, 10); err != ErrExport {
+		t.Fatal(err)
+	}
+	if b, err := w13.client.ExportKeyingMaterial(strings.Repeat("x", 249), nil, maxExport); err != nil || len(b) != maxExport {
+		t.Fatal(err)
 	}
 	none, _ := w.client.ExportKeyingMaterial("EXPORTER-x", nil, 20)
 	empty, _ := w.client.ExportKeyingMaterial("EXPORTER-x", []byte{}, 20)

@@ -9,7 +9,10 @@ const (
 	extSignatureAlgorithms  uint16 = 13
 	extUseSRTP              uint16 = 14
 	extExtendedMasterSecret uint16 = 23
+	extPreSharedKey         uint16 = 41
 	extSupportedVersions    uint16 = 43
+	extCookie               uint16 = 44
+	extKeyShare             uint16 = 51
 	extRenegotiationInfo    uint16 = 0xff01
 )
 
@@ -31,9 +34,13 @@ type clientHello struct {
 	mki      []byte
 	ems      bool
 	reneg    []byte // contents of renegotiation_info, empty but not nil for an initial handshake
+
+	shares  []keyShare // DTLS 1.3: empty but not nil for an empty list
+	cookie3 []byte     // of the extension (RFC 8446 §4.2.2)
+	psk     bool       // pre_shared_key was there, and not at the end: set only by the parser
 }
 
-// serverHello is RFC 5246 §7.4.1.3.
+// serverHello is RFC 5246 §7.4.1.3 and RFC 8446 §4.1.3, a HelloRetryRequest, too.
 type serverHello struct {
 	version     uint16
 	random      [randomLen]byte
@@ -47,7 +54,16 @@ type serverHello struct {
 	ems     bool
 	reneg   []byte
 	foreign bool // an extension we never offer was there
+
+	selected uint16   // supported_versions; 0: absent, so that version counts
+	share    keyShare // group 0: absent
+	cookie   []byte   // of a HelloRetryRequest
 }
+
+// retryRandom marks a HelloRetryRequest: SHA-256 of that word (RFC 8446 §4.1.3).
+var retryRandom = sumSHA256([]byte("HelloRetryRequest"))
+
+func (h *serverHello) retry() bool { return h.random == retryRandom }
 
 func parseClientHello(b []byte) (h clientHello, ok bool) {
 	r := reader{b: b}
@@ -72,7 +88,17 @@ func parseClientHello(b []byte) (h clientHello, ok bool) {
 // extension takes one extension of a ClientHello in. Unknown ones, GREASE among
 // them (RFC 8701), are ignored.
 func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
+	if h.psk { // RFC 8446 §4.2.11: nothing may follow it
+		return false
+	}
 	switch typ {
+	case extPreSharedKey: // nothing is resumed, so its contents do not matter
+		h.psk, e.b, ok = true, nil, true
+	case extKeyShare:
+		h.shares, ok = parseShares(e.vec16())
+	case extCookie:
+		h.cookie3 = e.vec16()
+		ok = len(h.cookie3) > 0
 	case extSupportedVersions: // RFC 8446 §4.2.1
 		h.versions, ok = list16[uint16](e.vec8())
 	case extSupportedGroups:
@@ -111,6 +137,18 @@ func parseServerHello(b []byte) (h serverHello, ok bool) {
 
 func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
 	switch typ {
+	case extSupportedVersions:
+		h.selected = e.u16()
+		ok = h.selected != 0
+	case extKeyShare:
+		h.share.group = Group(e.u16())
+		if ok = h.share.group != 0; ok && !h.retry() {
+			h.share.public = e.vec16()
+			ok = len(h.share.public) > 0
+		}
+	case extCookie:
+		h.cookie = e.vec16()
+		ok = len(h.cookie) > 0
 	case extPointFormats:
 		h.points = e.vec8()
 		ok = len(h.points) > 0
@@ -131,6 +169,26 @@ func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
 		e.b, ok = nil, true
 	}
 	return ok
+}
+
+// parseShares parses client_shares, which may be empty. The same group twice is
+// an error (RFC 8446 §4.2.8).
+func parseShares(b []byte) ([]keyShare, bool) {
+	r := reader{b: b}
+	shares := []keyShare{}
+	for len(r.b) > 0 {
+		s := keyShare{Group(r.u16()), r.vec16()}
+		if r.bad || len(s.public) == 0 || len(shares) == maxShares {
+			return nil, false
+		}
+		for _, other := range shares {
+			if other.group == s.group {
+				return nil, false
+			}
+		}
+		shares = append(shares, s)
+	}
+	return shares, !r.bad
 }
 
 // eachExtension parses the extensions which end a hello; there may be none. No
@@ -190,6 +248,21 @@ func (h *clientHello) append(b []byte) []byte {
 		b = appendSRTP(b, h.profiles, h.mki)
 	}
 	b = appendCommon(b, h.points, h.ems, h.reneg)
+	if h.cookie3 != nil {
+		b = appendVec16(binary.BigEndian.AppendUint16(b, extCookie), appendVec16(nil, h.cookie3))
+	}
+	if h.shares != nil {
+		var at, list int
+		b, at = open16(binary.BigEndian.AppendUint16(b, extKeyShare))
+		b, list = open16(b)
+		for _, s := range h.shares {
+			b = appendVec16(binary.BigEndian.AppendUint16(b, uint16(s.group)), s.public)
+		}
+		b = close16(close16(b, list), at)
+	}
+	if h.psk {
+		b = appendVec16(binary.BigEndian.AppendUint16(b, extPreSharedKey), nil)
+	}
 	return close16(b, all)
 }
 
@@ -200,6 +273,19 @@ func (h *serverHello) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, h.suite)
 	b = append(b, h.compression)
 	b, all := open16(b)
+	if h.selected != 0 {
+		b = appendVec16(binary.BigEndian.AppendUint16(b, extSupportedVersions), binary.BigEndian.AppendUint16(nil, h.selected))
+	}
+	if h.share.group != 0 {
+		share := binary.BigEndian.AppendUint16(nil, uint16(h.share.group))
+		if !h.retry() {
+			share = appendVec16(share, h.share.public)
+		}
+		b = appendVec16(binary.BigEndian.AppendUint16(b, extKeyShare), share)
+	}
+	if h.cookie != nil {
+		b = appendVec16(binary.BigEndian.AppendUint16(b, extCookie), appendVec16(nil, h.cookie))
+	}
 	if h.profile != 0 {
 		b = appendSRTP(b, []SRTPProfile{h.profile}, h.mki)
 	}

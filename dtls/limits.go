@@ -71,6 +71,18 @@ const (
 	// maxExtensions is the most extensions in one hello (Chromium sends 18).
 	maxExtensions = 128
 
+	// maxShares is the most key shares in one hello (browsers send three, one of
+	// them GREASE).
+	maxShares = 16
+
+	// maxACK is how many record numbers are remembered to be acknowledged; the
+	// oldest are forgotten, which costs the peer a retransmission.
+	maxACK = 32
+
+	// maxSent is how many records are remembered to be acknowledged by the peer;
+	// the oldest are forgotten, which costs us a retransmission.
+	maxSent = 256
+
 	// maxFragment is the longest plaintext of a record (RFC 6347 §4.1).
 	maxFragment = 1 << 14
 

@@ -213,7 +213,7 @@ func (l *link) receive(b []byte) {
 			return
 		}
 		b = rest
-		if dtls.Epoch(rec) == 0 {
+		if !l.rec.Owns(rec) {
 			l.c.HandlePacket(mono.Now(), rec)
 			continue
 		}
@@ -350,6 +350,11 @@ func TestInteropClientWithOpenSSLServer(t *testing.T) {
 		{name: "p384-aes256-cookie", peer: p384, own: p384, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
 			args:  []string{"-listen", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384", "-groups", "P-384"},
 			suite: dtls.ECDHE_ECDSA_AES256_GCM_SHA384, group: dtls.GroupP384},
+		{name: "chacha20", peer: p256, own: rsaIdentity, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
+			suite: dtls.ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, args: []string{"-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"}},
+		{name: "rsa-chacha20-1.3-offered", peer: rsaIdentity, own: p384, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
+			tune:  func(c *dtls.Config) { c.MaxVersion = dtls.VersionDTLS13 },
+			suite: dtls.ECDHE_RSA_CHACHA20_POLY1305_SHA256, args: []string{"-cipher", "ECDHE-RSA-CHACHA20-POLY1305"}},
 		{name: "p256-group", peer: p256, own: p256, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
 			args: []string{"-groups", "P-256:P-384"}, group: dtls.GroupP256},
 	} {
@@ -385,6 +390,11 @@ func TestInteropServerWithOpenSSLClient(t *testing.T) {
 			tune: func(c *dtls.Config) { c.MTU = 256 }, args: []string{"-mtu", "300"}},
 		{name: "cookie", peer: p384, own: p384, profile: dtls.SRTP_AEAD_AES_256_GCM, srtp: srtp256,
 			tune: func(c *dtls.Config) { c.HelloVerify = true }, args: []string{"-groups", "P-256:P-384"}, group: dtls.GroupP256},
+		{name: "chacha20", peer: rsaIdentity, own: rsaIdentity, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
+			tune: func(c *dtls.Config) { c.MaxVersion = dtls.VersionDTLS13 },
+			args: []string{"-cipher", "ECDHE-RSA-CHACHA20-POLY1305"}, suite: dtls.ECDHE_RSA_CHACHA20_POLY1305_SHA256},
+		{name: "rsa-aes256", peer: p256, own: rsaIdentity, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
+			args: []string{"-cipher", "ECDHE-RSA-AES256-GCM-SHA384"}, suite: dtls.ECDHE_RSA_AES256_GCM_SHA384},
 		{name: "aes256", peer: p256, own: p256, profile: dtls.SRTP_AEAD_AES_128_GCM, srtp: srtp128,
 			args: []string{"-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"}, suite: dtls.ECDHE_ECDSA_AES256_GCM_SHA384},
 	} {

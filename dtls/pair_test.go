@@ -113,7 +113,7 @@ func (e *end) receive(now mono.Time, b []byte) {
 		if !ok {
 			return
 		}
-		if Epoch(rec) == 0 {
+		if !e.rec.Owns(rec) {
 			e.HandlePacket(now, rec)
 			b = rest
 			continue
@@ -139,7 +139,7 @@ func (e *end) transmit(now mono.Time) (out [][]byte) {
 	if e.rec == nil {
 		return out
 	}
-	plain := make([]byte, 256)
+	plain := make([]byte, 2048)
 	for n, typ := e.TransmitRecord(now, plain); n > 0; n, typ = e.TransmitRecord(now, plain) {
 		k, err := e.rec.SealAs(buf, typ, plain[:n])
 		if err != nil {
@@ -174,10 +174,22 @@ type world struct {
 	sizes     []int
 }
 
+// newWorld is a pair that speaks DTLS 1.2, newWorld13 one that prefers 1.3.
 func newWorld(t *testing.T, seed uint64, tune func(client, server *Config)) *world {
+	t.Helper()
+	return newWorldOf(t, seed, VersionDTLS12, tune)
+}
+
+func newWorld13(t *testing.T, seed uint64, tune func(client, server *Config)) *world {
+	t.Helper()
+	return newWorldOf(t, seed, VersionDTLS13, tune)
+}
+
+func newWorldOf(t *testing.T, seed uint64, version uint16, tune func(client, server *Config)) *world {
 	t.Helper()
 	cc := Config{Role: Client, Certificate: testCerts["client"], RemoteFingerprints: fps(testCerts["server"])}
 	sc := Config{Role: Server, Certificate: testCerts["server"], RemoteFingerprints: fps(testCerts["client"])}
+	cc.MaxVersion, sc.MaxVersion = version, version
 	if tune != nil {
 		tune(&cc, &sc)
 	}

@@ -56,14 +56,14 @@ func (s *suite12) finished12(master []byte, label string, transcript []byte) []b
 // keys12 expands the key block (RFC 5246 §6.3; AEAD suites have no MAC keys) and
 // makes the record layer of one side.
 func (s *suite12) keys12(role Role, master, clientRandom, serverRandom []byte) (*Records, error) {
-	block := make([]byte, 2*s.keyLen+2*ivLen12)
+	block := make([]byte, 2*s.keyLen+2*s.ivLen)
 	prf12(s.hash, block, master, labelKeys, serverRandom, clientRandom)
 	defer clear(block)
 	client, server := block[:s.keyLen], block[s.keyLen:2*s.keyLen]
 	ivs := block[2*s.keyLen:]
-	clientIV, serverIV := [ivLen12]byte(ivs), [ivLen12]byte(ivs[ivLen12:])
+	clientIV, serverIV := ivs[:s.ivLen], ivs[s.ivLen:]
 	if role == Client {
-		return newRecords12(client, server, clientIV, serverIV)
+		return newRecords12(s.chacha, client, server, clientIV, serverIV)
 	}
-	return newRecords12(server, client, serverIV, clientIV)
+	return newRecords12(s.chacha, server, client, serverIV, clientIV)
 }

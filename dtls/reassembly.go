@@ -106,5 +106,14 @@ func (a *reassembler) pop() {
 	a.next++
 }
 
+// keep forgets what did not come in epoch.
+func (a *reassembler) keep(epoch uint16) {
+	for i := range a.slots {
+		if a.slots[i].raw != nil && a.slots[i].epoch != epoch {
+			a.drop(i)
+		}
+	}
+}
+
 // restart forgets everything and expects message next.
 func (a *reassembler) restart(next uint16) { *a = reassembler{next: next} }

@@ -2,12 +2,13 @@ package dtls
 
 import "encoding/binary"
 
-// Content types (RFC 5246 §6.2.1).
+// Content types (RFC 5246 §6.2.1, RFC 8446 §5.1).
 const (
 	ContentChangeCipherSpec uint8 = 20
 	ContentAlert            uint8 = 21
 	ContentHandshake        uint8 = 22
 	ContentApplicationData  uint8 = 23
+	ContentACK              uint8 = 26 // RFC 9147 §7
 )
 
 // Protocol versions on the wire.
@@ -16,6 +17,9 @@ const (
 	VersionDTLS12 uint16 = 0xfefd
 	VersionDTLS13 uint16 = 0xfefc
 )
+
+// DefaultMaxVersion is what Config.MaxVersion 0 means.
+const DefaultMaxVersion = VersionDTLS13
 
 // headerLen is the length of a record header (RFC 6347 §4.1): type 1, version
 // 2, epoch 2, sequence number 6, length 2.
@@ -27,8 +31,16 @@ const maxPayload = maxFragment + 2048
 
 // SplitRecord cuts the first record, header included, off a datagram. ok is
 // false when the datagram does not start with a whole record; the rest of it is
-// then useless. It checks lengths and nothing else, and allocates nothing.
+// then useless. It checks lengths and nothing else, and allocates nothing. It
+// cuts records of DTLS 1.3 with any unified header but one with a connection ID.
 func SplitRecord(datagram []byte) (rec, rest []byte, ok bool) {
+	if unified(datagram) {
+		_, n, ok := unifiedLen(datagram)
+		if !ok {
+			return nil, nil, false
+		}
+		return datagram[:n:n], datagram[n:], true
+	}
 	if len(datagram) < headerLen {
 		return nil, nil, false
 	}
@@ -40,9 +52,18 @@ func SplitRecord(datagram []byte) (rec, rest []byte, ok bool) {
 	return datagram[:n:n], datagram[n:], true
 }
 
-// Epoch returns the epoch of a record cut by SplitRecord: 0 goes to
-// Conn.HandlePacket, 1 to Records.Open.
-func Epoch(rec []byte) uint16 { return binary.BigEndian.Uint16(rec[3:]) }
+// Epoch returns the epoch of a record cut by SplitRecord: 0 is plaintext, for
+// Conn.HandlePacket. A record of DTLS 1.3 tells the two lowest bits only: they
+// are returned, and 4 for 00. Records.Owns says whose such a record is.
+func Epoch(rec []byte) uint16 {
+	if unified(rec) {
+		if bits := uint16(rec[0] & unifiedEpoch); bits != 0 {
+			return bits
+		}
+		return 4
+	}
+	return binary.BigEndian.Uint16(rec[3:])
+}
 
 // sequence returns the 48-bit sequence number of a record.
 func sequence(rec []byte) uint64 {

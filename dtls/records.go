@@ -1,39 +1,50 @@
 package dtls
 
-import (
-	"encoding/binary"
-
-	aead "github.com/sluicertc/sluice/crypto"
-)
+import aead "github.com/sluicertc/sluice/crypto"
 
 const (
-	// RecordOverhead is how much longer a sealed record is than its plaintext:
-	// header 13, explicit nonce 8, tag 16.
+	// RecordOverhead is the most by which a sealed record is longer than its
+	// plaintext, in any version and cipher suite: header 13, explicit nonce 8,
+	// tag 16. Records.Overhead says it exactly.
 	RecordOverhead = RecordHeadroom + tagLen
-	// RecordHeadroom is the part of RecordOverhead in front of the payload. A
-	// plaintext that lies RecordHeadroom into dst is sealed in place.
+	// RecordHeadroom is the most of it that lies in front of the payload; see
+	// Records.Headroom.
 	RecordHeadroom = headerLen + nonceLen
-
-	nonceLen = 8
-	tagLen   = 16
 )
 
-// Records protects and opens the records of epoch 1: one association, both
-// directions. It belongs to Conn until Conn.Records hands it over, then to the
-// data lane; it has one owner at a time and no lock.
+// Records protects and opens the records of application data: one association,
+// both directions. It belongs to Conn until Conn.Records hands it over, then to
+// the data lane; it has one owner at a time and no lock.
 type Records struct {
-	sealKey *aead.GCMKey
-	openKey *aead.GCMKey
-	sealIV  [4]byte
-	openIV  [4]byte
+	v13      bool
+	headroom int
+	overhead int
 
-	next   uint64 // sequence number of the next record sealed
-	blocks uint64 // AES blocks sealed, for maxSealBlocks
-	window replayWindow
-	stats  RecordStats
+	seal *protection
+	open *protection
+	// Only in DTLS 1.3: the epoch before open, for records which were overtaken
+	// by a key update, and the one behind it, for the update to come.
+	prev, ahead *protection
+	// updating: the KeyUpdate with this message_seq went out in records from
+	// updateFrom (of seal's epoch) on; the keys change when one of them is
+	// acknowledged, and not again when that message is repeated.
+	updating   bool
+	updateSeq  int // -1: there was none
+	updateFrom uint64
 
-	// one is the scratch of Open and Seal: what lies here does not escape.
-	one [1]aead.GCMJob
+	stats RecordStats
+
+	// job and slot are the scratch of Open and Seal: what lies here does not
+	// escape.
+	job  [1]aead.GCMJob
+	slot slot
+}
+
+// slot is what a batch must remember of a record besides its AEAD job.
+type slot struct {
+	key *protection
+	seq uint64
+	dst []byte // opening: where the plaintext is wanted, nil for in place
 	aad [aadLen]byte
 }
 
@@ -50,121 +61,125 @@ type RecordStats struct {
 // Stats returns the counters so far.
 func (r *Records) Stats() RecordStats { return r.stats }
 
+// Headroom is the part of Overhead that lies in front of the payload, at most
+// RecordHeadroom. A plaintext that lies so far into dst is sealed in place.
+func (r *Records) Headroom() int { return r.headroom }
+
+// Overhead is how much longer a sealed record is than its plaintext, at most
+// RecordOverhead: 37 with AES-GCM and 29 with ChaCha20 in DTLS 1.2, 22 in 1.3.
+func (r *Records) Overhead() int { return r.overhead }
+
+// Owns tells whether a record cut by SplitRecord is for Open. The others,
+// plaintext and the handshake epoch of DTLS 1.3, go to Conn.HandlePacket.
+func (r *Records) Owns(rec []byte) bool {
+	if !r.v13 || !unified(rec) {
+		return Epoch(rec) != 0
+	}
+	return !handshakeBits(rec) || r.keyFor(rec) != nil
+}
+
 // Open authenticates and decrypts one record, as SplitRecord cuts it, into
-// dst[:n]. dst needs len(rec)-RecordOverhead bytes; it starts where rec, its
-// payload (rec[13:]) or its ciphertext (rec[RecordHeadroom:]) starts, or is
+// dst[:n]. dst needs len(rec)-RecordOverhead bytes, in DTLS 1.3 len(rec); it
+// starts where rec starts, or its payload, or RecordHeadroom into it, or is
 // disjoint from rec. When it is in place, a record that fails is destroyed.
 //
-// contentType is ContentApplicationData, ContentHandshake or ContentAlert; the
-// latter two go to Conn.HandleRecord. A record that is seen a second time, or is
-// older than 193 to 256 records, gives ErrReplay; one of epoch 0, ErrEpoch: give
-// its datagram to Conn.HandlePacket. The replay window moves for authentic
-// records only (RFC 6347 §4.1.2.6). Every error is a reason to drop the record
-// and nothing more (§4.1.2.7).
+// contentType is ContentApplicationData, or ContentHandshake, ContentAlert or
+// ContentACK; these go to Conn.HandleRecord as they are. A record that is seen a
+// second time, or is older than 193 to 256 records, gives ErrReplay; one of
+// another epoch, ErrEpoch: see Owns. The replay window moves for authentic
+// records only (RFC 6347 §4.1.2.6, RFC 9147 §4.5.1). Every error is a reason to
+// drop the record and nothing more (RFC 6347 §4.1.2.7, RFC 9147 §4.5.2).
 func (r *Records) Open(dst, rec []byte) (n int, contentType uint8, err error) {
-	n, err = r.openJob(&r.one[0], &r.aad, dst, rec)
+	job, s := &r.job[0], &r.slot
+	if dst == nil {
+		dst = []byte{} // nil would be in place
+	}
+	if err = r.openJob(job, s, dst, rec); err != nil {
+		return 0, 0, r.count(err)
+	}
+	if s.key.gcm == nil {
+		s.key.openSlow(job)
+	} else {
+		aead.OpenBatch(r.job[:])
+	}
+	plain, contentType, err := r.opened(job, s, rec)
+	*job, s.dst = aead.GCMJob{}, nil
 	if err != nil {
 		return 0, 0, r.count(err)
 	}
-	aead.OpenBatch(r.one[:])
-	job := r.one[0]
-	r.one[0] = aead.GCMJob{}
-	contentType = rec[0]
-	if err := r.opened(job.OK, sequence(rec)); err != nil {
-		return 0, 0, r.count(err)
-	}
-	move(dst, &job, n)
-	return n, contentType, nil
+	return len(plain), contentType, nil
 }
 
 // Seal makes msg a record of application data in dst[:n], n being len(msg) +
-// RecordOverhead. msg is at most 2^14 bytes; it starts where dst starts, or at
-// dst[RecordHeadroom:], or is disjoint from dst.
+// Overhead. msg is at most 2^14 bytes; it starts where dst starts, or at
+// dst[Headroom:], or is disjoint from dst.
 // Errors: ErrTooLong, ErrShortBuffer, ErrKeyExhausted.
 func (r *Records) Seal(dst, msg []byte) (n int, err error) {
 	return r.SealAs(dst, ContentApplicationData, msg)
 }
 
-// SealAs is Seal with another content type: ContentHandshake or ContentAlert,
-// for what Conn.TransmitRecord returned.
+// SealAs is Seal with another content type: ContentHandshake, ContentAlert or
+// ContentACK, for what Conn.TransmitRecord returned.
 func (r *Records) SealAs(dst []byte, contentType uint8, msg []byte) (n int, err error) {
-	n, err = r.sealJob(&r.one[0], &r.aad, dst, contentType, msg)
-	if err != nil {
+	job, s := &r.job[0], &r.slot
+	if n, err = r.sealJob(job, s, dst, contentType, msg); err != nil {
 		return 0, err
 	}
-	aead.SealBatch(r.one[:])
-	ok := r.one[0].OK
-	r.one[0] = aead.GCMJob{}
-	if !ok {
-		return 0, ErrTooLong // unreachable: sealJob has checked the lengths
+	if s.key.gcm == nil {
+		s.key.sealSlow(job)
+	} else {
+		aead.SealBatch(r.job[:])
 	}
-	r.stats.Sealed++
+	r.sealed(job, s, dst)
+	*job = aead.GCMJob{}
 	return n, nil
 }
 
 // Exhausted tells whether Seal, or Open, has reached its key's limit.
 func (r *Records) Exhausted() bool {
-	return r.next > maxSequence || r.blocks > maxSealBlocks || r.stats.Forged >= maxForgeries
+	return r.seal.exhausted() || r.stats.Forged >= maxForgeries
+}
+
+// WantsUpdate tells whether Conn.UpdateKeys should be called: three quarters of
+// what the sealing key may do are done. In DTLS 1.2 keys cannot be renewed.
+func (r *Records) WantsUpdate() bool {
+	s := r.seal
+	return r.v13 && !r.updating && (s.next > maxSequence/4*3 || s.gcm != nil && s.blocks > maxSealBlocks/4*3)
 }
 
 // openJob checks what can be checked without the key and fills in job.
-func (r *Records) openJob(job *aead.GCMJob, aad *[aadLen]byte, dst, rec []byte) (int, error) {
-	if len(rec) < RecordOverhead || len(rec)-RecordOverhead > maxFragment ||
-		int(binary.BigEndian.Uint16(rec[11:])) != len(rec)-headerLen ||
-		binary.BigEndian.Uint16(rec[1:]) != VersionDTLS12 {
-		// A plaintext record may be shorter than a sealed one.
-		if len(rec) >= headerLen && Epoch(rec) != 1 {
-			return 0, ErrEpoch
-		}
-		return 0, ErrRecord
+func (r *Records) openJob(job *aead.GCMJob, s *slot, dst, rec []byte) (err error) {
+	if r.v13 {
+		err = r.openJob13(job, s, dst, rec)
+	} else {
+		err = r.openJob12(job, s, dst, rec)
 	}
-	if Epoch(rec) != 1 {
-		return 0, ErrEpoch
+	if err == nil && r.stats.Forged >= maxForgeries {
+		return ErrKeyExhausted
 	}
-	if t := rec[0]; t != ContentApplicationData && t != ContentHandshake && t != ContentAlert {
-		return 0, ErrRecord
-	}
-	n := len(rec) - RecordOverhead
-	if len(dst) < n {
-		return 0, ErrShortBuffer
-	}
-	if !r.window.fresh(sequence(rec)) {
-		return 0, ErrReplay
-	}
-	if r.stats.Forged >= maxForgeries {
-		return 0, ErrKeyExhausted
-	}
-	job.Key = r.openKey
-	job.Nonce = nonce12(r.openIV, rec[headerLen:RecordHeadroom])
-	aad12(aad, rec, n)
-	job.AAD = aad[:]
-	job.Src = rec[RecordHeadroom:]
-	job.Dst = dst[:n]
-	if n > 0 && (&dst[0] == &rec[0] || &dst[0] == &rec[headerLen]) {
-		job.Dst = rec[RecordHeadroom : RecordHeadroom+n] // the overlap must be exact
-	}
-	job.OK = false
-	return n, nil
-}
-
-// move brings a plaintext opened in place to dst.
-func move(dst []byte, job *aead.GCMJob, n int) {
-	if n > 0 && &dst[0] != &job.Dst[0] {
-		copy(dst[:n], job.Dst)
-	}
+	return err
 }
 
 // opened settles a record after the AEAD has judged it.
-func (r *Records) opened(authentic bool, seq uint64) error {
-	if !authentic {
-		return ErrAuth
+func (r *Records) opened(job *aead.GCMJob, s *slot, rec []byte) (plain []byte, contentType uint8, err error) {
+	if !job.OK {
+		return nil, 0, ErrAuth
 	}
-	if !r.window.fresh(seq) { // a batch may hold a record twice
-		return ErrReplay
+	if !s.key.window.fresh(s.seq) { // a batch may hold a record twice
+		return nil, 0, ErrReplay
 	}
-	r.window.accept(seq)
+	s.key.window.accept(s.seq)
+	plain, contentType = job.Dst, rec[0]
+	if r.v13 {
+		if plain, contentType, err = r.opened13(s, plain); err != nil {
+			return nil, 0, err
+		}
+	}
 	r.stats.Opened++
-	return nil
+	if s.dst != nil && len(plain) > 0 && &s.dst[0] != &plain[0] {
+		plain = s.dst[:copy(s.dst[:len(plain)], plain)]
+	}
+	return plain, contentType, nil
 }
 
 // count books a refusal and returns it.
@@ -183,38 +198,40 @@ func (r *Records) count(err error) error {
 }
 
 // sealJob takes a sequence number, writes the header and fills in job.
-func (r *Records) sealJob(job *aead.GCMJob, aad *[aadLen]byte, dst []byte, contentType uint8, msg []byte) (int, error) {
-	if contentType != ContentApplicationData && contentType != ContentHandshake && contentType != ContentAlert {
+func (r *Records) sealJob(job *aead.GCMJob, s *slot, dst []byte, contentType uint8, msg []byte) (n int, err error) {
+	if contentType != ContentApplicationData && contentType != ContentHandshake && contentType != ContentAlert &&
+		(contentType != ContentACK || !r.v13) {
 		return 0, ErrContentType
 	}
 	if len(msg) > maxFragment {
 		return 0, ErrTooLong
 	}
-	n := len(msg) + RecordOverhead
-	if len(dst) < n {
+	if n = len(msg) + r.overhead; len(dst) < n {
 		return 0, ErrShortBuffer
 	}
-	blocks := uint64(len(msg)+15)/16 + 1
-	if r.next > maxSequence || r.blocks+blocks > maxSealBlocks {
-		return 0, ErrKeyExhausted
+	s.key = r.seal
+	if s.seq, err = s.key.spend(len(msg)); err != nil {
+		return 0, err
 	}
-	if len(msg) > 0 && &dst[0] == &msg[0] {
-		copy(dst[RecordHeadroom:], msg)
-		msg = dst[RecordHeadroom : RecordHeadroom+len(msg)]
+	if len(msg) > 0 && (r.v13 || &dst[0] == &msg[0]) && &dst[r.headroom] != &msg[0] {
+		msg = dst[r.headroom : r.headroom+copy(dst[r.headroom:], msg)]
 	}
-	r.blocks += blocks
-	epochSeq := 1<<48 | r.next
-	r.next++
-	putHeader(dst, contentType, epochSeq, n-headerLen)
-	// RFC 5288 §3 leaves the explicit nonce to the sender, who must not repeat
-	// it: epoch and sequence number, which never do.
-	binary.BigEndian.PutUint64(dst[headerLen:], epochSeq)
-	job.Key = r.sealKey
-	job.Nonce = nonce12(r.sealIV, dst[headerLen:RecordHeadroom])
-	aad12(aad, dst, len(msg))
-	job.AAD = aad[:]
-	job.Src = msg
-	job.Dst = dst[RecordHeadroom:n]
-	job.OK = false
+	if r.v13 {
+		r.sealJob13(job, s, dst[:n], contentType, msg)
+	} else {
+		r.sealJob12(job, s, dst[:n], contentType, msg)
+	}
+	job.Key, job.OK = s.key.gcm, false
 	return n, nil
+}
+
+// sealed finishes a record after the AEAD.
+func (r *Records) sealed(job *aead.GCMJob, s *slot, dst []byte) {
+	if !job.OK {
+		panic("dtls: a record was not sealed") // sealJob has checked the lengths
+	}
+	if r.v13 {
+		s.key.mask.apply(dst[1:3], dst[headerLen13:])
+	}
+	r.stats.Sealed++
 }

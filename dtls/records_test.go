@@ -14,11 +14,11 @@ func recordPair(t testing.TB) (a, b *Records) {
 	t.Helper()
 	k1, k2 := bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 16)
 	iv1, iv2 := [4]byte{1, 2, 3, 4}, [4]byte{5, 6, 7, 8}
-	a, err := newRecords12(k1, k2, iv1, iv2)
+	a, err := newRecords12(false, k1, k2, iv1[:], iv2[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err = newRecords12(k2, k1, iv2, iv1)
+	b, err = newRecords12(false, k2, k1, iv2[:], iv1[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func recordPair(t testing.TB) (a, b *Records) {
 
 func seal(t testing.TB, r *Records, msg []byte) []byte {
 	t.Helper()
-	b := make([]byte, len(msg)+RecordOverhead)
+	b := make([]byte, len(msg)+r.Overhead())
 	n, err := r.Seal(b, msg)
 	if err != nil || n != len(b) {
 		t.Fatal(n, err)
@@ -64,13 +64,13 @@ func TestRecordsRoundTripInEveryPlace(t *testing.T) {
 				"ciphertext": func(r []byte) []byte { return r[RecordHeadroom:] },
 			} {
 				r := slices.Clone(rec)
-				saved := b.window
+				saved := b.open.window
 				d := dst(r)
 				m, typ, err := b.Open(d, r)
 				if err != nil || typ != ContentApplicationData || !bytes.Equal(d[:m], msg) {
 					t.Fatalf("open %s %d: %v", at, n, err)
 				}
-				b.window = saved
+				b.open.window = saved
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func TestOpenRefusesOverlongRecord(t *testing.T) {
 
 func TestKeysAreUsedUpAtTheirLimits(t *testing.T) {
 	a, b := recordPair(t)
-	a.next = maxSequence
+	a.seal.next = maxSequence
 	rec := seal(t, a, []byte("last"))
 	if sequence(rec) != maxSequence {
 		t.Fatal("wrong sequence number")
@@ -151,7 +151,7 @@ func TestKeysAreUsedUpAtTheirLimits(t *testing.T) {
 		t.Fatal("2^48 records and one:", err)
 	}
 	a, b = recordPair(t)
-	a.blocks = maxSealBlocks - 2
+	a.seal.blocks = maxSealBlocks - 2
 	seal(t, a, make([]byte, 16))
 	if _, err := a.Seal(make([]byte, 99), nil); err != ErrKeyExhausted {
 		t.Fatal("confidentiality limit:", err)

@@ -49,7 +49,7 @@ func TestClientRefusesServerHello(t *testing.T) {
 		cause error
 	}{
 		"version":          {serverHelloMessage(func(h *serverHello) { h.version = VersionDTLS10 }), AlertProtocolVersion, ErrVersion},
-		"suite":            {serverHelloMessage(func(h *serverHello) { h.suite = 0xcca9 }), AlertIllegalParameter, ErrParameter},
+		"suite":            {serverHelloMessage(func(h *serverHello) { h.suite = 0xc0ac }), AlertIllegalParameter, ErrParameter},
 		"compression":      {serverHelloMessage(func(h *serverHello) { h.compression = 1 }), AlertIllegalParameter, ErrParameter},
 		"profile":          {serverHelloMessage(func(h *serverHello) { h.profile = SRTP_AES128_CM_HMAC_SHA1_32 }), AlertIllegalParameter, ErrParameter},
 		"MKI":              {serverHelloMessage(func(h *serverHello) { h.profile, h.mki = SRTP_AEAD_AES_128_GCM, []byte{1} }), AlertIllegalParameter, ErrParameter},

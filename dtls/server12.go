@@ -6,45 +6,6 @@ import (
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
-// handleHellos12 looks for a whole ClientHello. Until one is accepted the server
-// keeps no state but fragments, takes hellos of any round of cookies, and drops
-// those which do not parse: anybody can have sent them.
-func (c *Conn) handleHellos12(now mono.Time, recordSeq uint64) error {
-	rounds := 1
-	if c.cfg.HelloVerify {
-		rounds += maxHelloVerify
-	}
-	for i := 0; i < rounds; i++ {
-		m, ok := c.in.peek(i)
-		if !ok {
-			continue
-		}
-		c.in.drop(i)
-		if m.typ != typeClientHello {
-			return ErrUnexpected
-		}
-		ch, ok := parseClientHello(m.body())
-		if !ok {
-			return ErrMessage
-		}
-		if c.cfg.HelloVerify && !c.cookieValid(&ch) {
-			return c.sendHelloVerify(m.seq, recordSeq, &ch)
-		}
-		if c.cfg.HelloVerify {
-			// RFC 6347 §4.2.1: our record numbers go on from the client's, our
-			// message numbers from its message_seq.
-			c.seq0 = max(c.seq0, recordSeq)
-		}
-		c.hs.seq = m.seq
-		c.in.restart(m.seq + 1)
-		c.hs.hear(m)
-		c.graceEnd = 0
-		c.settle(c.onClientHello12(now, &ch))
-		return nil
-	}
-	return nil
-}
-
 // onClientHello12 negotiates and sends flight 4.
 func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 	h, s := c.hs, &c.sess
@@ -53,19 +14,28 @@ func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 	}
 	key := c.cfg.Certificate
 	s.suite = suiteFor(key.kind, ch.suites)
-	group := GroupP256 // RFC 8422 §4: without the extension the choice is ours
+	ours := classical(c.cfg.Groups)
+	group := ours[0] // RFC 8422 §4: without the extension the choice is ours
+	if slices.Contains(ours, GroupP256) {
+		group = GroupP256
+	}
 	if ch.groups != nil {
-		group = groupFor(ch.groups)
+		group = groupFor(ours, ch.groups)
 	}
 	sig := schemeFor(key.signer.Public(), ch.schemes)
+	// RFC 8422 §5.1.1: the extension is about the curves of certificates, too.
+	if g := curveOf(key.signer.Public()); g != 0 && ch.groups != nil && !slices.Contains(ch.groups, g) {
+		return fatal(AlertHandshakeFailure, ErrNegotiation)
+	}
 	if s.suite == nil || group == 0 || sig == nil {
 		return fatal(AlertHandshakeFailure, ErrNegotiation)
 	}
 	s.clientRandom = ch.random
-	// A server which knows no higher version writes no downgrade sentinel (RFC
-	// 8446 §4.1.3) into its random.
 	if err := c.random(s.serverRandom[:]); err != nil {
 		return err
+	}
+	if c.cfg.MaxVersion == VersionDTLS13 { // RFC 8446 §4.1.3
+		copy(s.serverRandom[randomLen-len(sentinel):], sentinel)
 	}
 	h.ems = ch.ems
 	c.state = ConnectionState{
@@ -87,12 +57,6 @@ func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 
 // acceptHello12 checks what is not a matter of preference.
 func (c *Conn) acceptHello12(ch *clientHello) error {
-	// RFC 8446 §4.2.1: supported_versions, where present, is all that counts.
-	// Versions of DTLS count downwards.
-	if ch.versions != nil && !slices.Contains(ch.versions, VersionDTLS12) ||
-		ch.versions == nil && (ch.version>>8 != 0xfe || ch.version > VersionDTLS12) {
-		return fatal(AlertProtocolVersion, ErrVersion)
-	}
 	if !slices.Contains(ch.compressions, 0) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
@@ -137,7 +101,7 @@ func (c *Conn) serverMessage12(now mono.Time, m message) (err error) {
 	switch {
 	case m.typ == typeCertificate && h.state == stateCertificate:
 		h.hear(m)
-		if h.peerKey, h.peerKind, err = c.peerChain(m.body()); err != nil {
+		if err = c.peerChain12(m); err != nil {
 			return err
 		}
 		h.state = stateClientKeyExchange

@@ -84,10 +84,50 @@ func kindOf(pub crypto.PublicKey) keyKind {
 	return kindNone
 }
 
+// curveOf is the curve of an ECDSA key, 0 for other kinds.
+func curveOf(pub crypto.PublicKey) Group {
+	if k, ok := pub.(*ecdsa.PublicKey); ok {
+		if k.Params().BitSize == 384 {
+			return GroupP384
+		}
+		return GroupP256
+	}
+	return 0
+}
+
+// schemeByID returns nil for a scheme that is not ours.
+func schemeByID(id SignatureScheme) *scheme {
+	for i := range schemes {
+		if schemes[i].id == id {
+			return &schemes[i]
+		}
+	}
+	return nil
+}
+
 // suits tells whether a key can make signatures of scheme s.
 func (s *scheme) suits(pub crypto.PublicKey) bool {
 	_, ed := pub.(ed25519.PublicKey)
 	return kindOf(pub) == s.kind && ed == (s.hash == 0)
+}
+
+// suits13 is suits in DTLS 1.3, where the schemes of ECDSA name a curve as well
+// and PKCS #1 is gone (RFC 8446 §4.2.3, §4.4.3).
+func (s *scheme) suits13(pub crypto.PublicKey) bool {
+	if k, ok := pub.(*ecdsa.PublicKey); ok {
+		return s.kind == kindECDSA && s.hash != 0 && k.Params().BitSize == 8*s.hash.Size()
+	}
+	return s.suits(pub) && (s.kind != kindRSA || s.pss)
+}
+
+// schemeFor13 picks the scheme for our key among those the peer takes.
+func schemeFor13(pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
+	for i := range schemes {
+		if s := &schemes[i]; s.suits13(pub) && slices.Contains(accepted, s.id) {
+			return s
+		}
+	}
+	return nil
 }
 
 // schemeFor picks the scheme for our key among those the peer takes. The hash
@@ -139,11 +179,10 @@ func (s *scheme) sign(rand io.Reader, key crypto.Signer, msg []byte) (signed, er
 // verify checks the peer's signature of msg. The scheme must be one we offered,
 // and fit the key (RFC 5246 §7.4.3, §7.4.8).
 func (m *signed) verify(pub crypto.PublicKey, msg []byte) error {
-	i := slices.IndexFunc(schemes[:], func(s scheme) bool { return s.id == m.scheme })
-	if i < 0 || !schemes[i].suits(pub) {
+	s := schemeByID(m.scheme)
+	if s == nil || !s.suits(pub) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	s := &schemes[i]
 	ok := false
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:

@@ -6,12 +6,15 @@ import (
 	"slices"
 )
 
-// Cipher suites (RFC 5289, §3.2), all with ephemeral ECDH and AES-GCM.
+// Cipher suites (RFC 5289 §3.2, RFC 7905 §2), all with ephemeral ECDH.
 const (
 	ECDHE_ECDSA_AES128_GCM_SHA256 uint16 = 0xc02b
 	ECDHE_ECDSA_AES256_GCM_SHA384 uint16 = 0xc02c
 	ECDHE_RSA_AES128_GCM_SHA256   uint16 = 0xc02f
 	ECDHE_RSA_AES256_GCM_SHA384   uint16 = 0xc030
+
+	ECDHE_RSA_CHACHA20_POLY1305_SHA256   uint16 = 0xcca8
+	ECDHE_ECDSA_CHACHA20_POLY1305_SHA256 uint16 = 0xcca9
 )
 
 // scsvRenegotiation stands for an empty renegotiation_info (RFC 5746 §3.3).
@@ -22,15 +25,19 @@ type suite12 struct {
 	id     uint16
 	kind   keyKind          // of the server's certificate
 	keyLen int              // bytes
+	ivLen  int              // bytes
+	chacha bool             // ChaCha20-Poly1305, else AES-GCM
 	hash   func() hash.Hash // of the PRF
 }
 
 // suites12 are in order of preference: AES-128 is the cheaper and strong enough.
 var suites12 = [...]suite12{
-	{ECDHE_ECDSA_AES128_GCM_SHA256, kindECDSA, 16, newSHA256},
-	{ECDHE_RSA_AES128_GCM_SHA256, kindRSA, 16, newSHA256},
-	{ECDHE_ECDSA_AES256_GCM_SHA384, kindECDSA, 32, sha512.New384},
-	{ECDHE_RSA_AES256_GCM_SHA384, kindRSA, 32, sha512.New384},
+	{ECDHE_ECDSA_AES128_GCM_SHA256, kindECDSA, 16, ivLen12, false, newSHA256},
+	{ECDHE_RSA_AES128_GCM_SHA256, kindRSA, 16, ivLen12, false, newSHA256},
+	{ECDHE_ECDSA_AES256_GCM_SHA384, kindECDSA, 32, ivLen12, false, sha512.New384},
+	{ECDHE_RSA_AES256_GCM_SHA384, kindRSA, 32, ivLen12, false, sha512.New384},
+	{ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, kindECDSA, 32, ivLen, true, newSHA256},
+	{ECDHE_RSA_CHACHA20_POLY1305_SHA256, kindRSA, 32, ivLen, true, newSHA256},
 }
 
 // suiteByID returns nil for a suite that is not ours.

@@ -296,7 +296,7 @@ func (c *collector) transport(tid string, t *transport, s *dataplane.TransportSt
 		ts.DTLSRole = t.role.String()
 		if cs := t.conn.State(); t.dtlsState == DTLSTransportConnected {
 			ts.TLSVersion = fmt.Sprintf("%04X", cs.Version)
-			ts.DTLSCipher = cipherName(cs.CipherSuite)
+			ts.DTLSCipher = dtls.SuiteName(cs.CipherSuite)
 			ts.TLSGroup = cs.Group.String()
 			ts.SRTPCipher = cs.SRTPProfile.String()
 			if len(cs.PeerCertificates) > 0 {
@@ -313,20 +313,6 @@ func (c *collector) transport(tid string, t *transport, s *dataplane.TransportSt
 			c.rtp(tid, tr, s)
 		}
 	}
-}
-
-func cipherName(suite uint16) string {
-	switch suite {
-	case dtls.ECDHE_ECDSA_AES128_GCM_SHA256:
-		return "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
-	case dtls.ECDHE_RSA_AES128_GCM_SHA256:
-		return "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
-	case dtls.ECDHE_ECDSA_AES256_GCM_SHA384:
-		return "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
-	case dtls.ECDHE_RSA_AES256_GCM_SHA384:
-		return "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
-	}
-	return fmt.Sprintf("%04X", suite)
 }
 
 func (c *collector) rtp(tid string, tr *RTPTransceiver, s *dataplane.TransportStats) {

@@ -54,6 +54,7 @@ func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 	}
 	cfg := pc.cfg.ICETimers.agent()
 	cfg.Role, cfg.Lite, cfg.Hosts, cfg.Announced, cfg.STUNServers = role, pc.cfg.ICELite, pc.hosts(), pc.cfg.AnnouncedAddresses, pc.stunServers
+	cfg.UfragPrefix = pc.lane.UfragPrefix()
 	agent, err := ice.New(cfg)
 	if err != nil {
 		return nil, err
@@ -134,12 +135,10 @@ func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 		}
 	case p.Known:
 		t.heard = ice.Path{Local: p.Local, Remote: p.Remote}
-		if t.dtlsState == DTLSTransportConnected && len(p.Buf) > 13 && dtls.Epoch(p.Buf) != 0 {
+		if t.handleDTLS(now, p.Buf) == dtls.ErrHandedOver {
 			// It came up before the keys went down.
 			t.data.Redeliver(p)
-			break
 		}
-		t.handleDTLS(now, p.Buf)
 	}
 	t.pump(now)
 }
@@ -155,17 +154,17 @@ func arrival(p *dataplane.Packet) mono.Time {
 
 // handleDTLS takes a handshake datagram from an address that ICE has
 // authenticated.
-func (t *transport) handleDTLS(now mono.Time, b []byte) {
+func (t *transport) handleDTLS(now mono.Time, b []byte) error {
 	if t.conn != nil {
 		// A client may begin as soon as its own pair works, before ours is
 		// nominated.
 		t.beginDTLS(now)
-		_ = t.conn.HandlePacket(now, b)
-		return
+		return t.conn.HandlePacket(now, b)
 	}
 	if len(t.early) < maxEarly {
 		t.early = append(t.early, append([]byte(nil), b...))
 	}
+	return nil
 }
 
 // startDTLS makes the handshake machine, once both sides' roles are known.
@@ -185,7 +184,7 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 	t.conn, t.role = conn, role
 	t.maybeStartDTLS(now)
 	for _, b := range t.early {
-		t.handleDTLS(now, b)
+		_ = t.handleDTLS(now, b) // counted by the machine
 	}
 	t.early = nil
 	t.pump(now)

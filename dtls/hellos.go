@@ -1,0 +1,164 @@
+package dtls
+
+import (
+	"slices"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
+
+// sentinel ends the random of a server which could do better than DTLS 1.2; the
+// same with 0 at its end, than 1.1 (RFC 8446 §4.1.3).
+const sentinel = "DOWNGRD\x01"
+
+// downgraded tells whether a ServerHello of 1.2 says that it should not be one.
+func downgraded(random [randomLen]byte) bool {
+	tail := string(random[randomLen-len(sentinel):])
+	return tail == sentinel || tail == sentinel[:len(sentinel)-1]+"\x00"
+}
+
+// startClient sends the first flight: one hello for every version offered.
+func (c *Conn) startClient(now mono.Time) error {
+	h := c.hs
+	h.state = stateServerHello
+	h.hello = clientHello{
+		version:      VersionDTLS12, // RFC 9147 §5.3: in 1.3, too
+		compressions: []byte{0},
+		groups:       c.cfg.Groups,
+		schemes:      offeredSchemes(),
+	}
+	if len(c.cfg.SRTPProfiles) > 0 {
+		h.hello.profiles = c.cfg.SRTPProfiles
+	}
+	if err := c.random(h.hello.random[:]); err != nil {
+		return err
+	}
+	c.sess.clientRandom = h.hello.random
+	if c.cfg.MaxVersion == VersionDTLS13 {
+		h.hello.versions = []uint16{VersionDTLS13}
+		for i := range suites13 {
+			h.hello.suites = append(h.hello.suites, suites13[i].id)
+		}
+		var err error
+		c.hs13 = &handshake13{}
+		if c.hs13.offer, h.hello.shares, err = newOffer(c.firstShares(), c.cfg.Rand); err != nil {
+			return err
+		}
+	}
+	if c.cfg.MinVersion == VersionDTLS12 {
+		if c.hs13 != nil {
+			h.hello.versions = append(h.hello.versions, VersionDTLS12)
+		} else {
+			h.hello.groups = classical(c.cfg.Groups)
+		}
+		for i := range suites12 {
+			h.hello.suites = append(h.hello.suites, suites12[i].id)
+		}
+		h.hello.points, h.hello.ems, h.hello.reneg = []byte{0}, true, []byte{}
+	}
+	c.send(now, h.say(typeClientHello, h.hello.append(nil)))
+	return nil
+}
+
+// firstShares is what the first hello has shares of; see Config.Groups.
+func (c *Conn) firstShares() []Group {
+	n := 1
+	if c.cfg.Groups[0].curve() == nil && len(c.cfg.Groups) > 1 {
+		n = 2
+	}
+	return c.cfg.Groups[:n]
+}
+
+// onServerFirst takes what answers a ClientHello, and with it the version.
+func (c *Conn) onServerFirst(now mono.Time, m message) error {
+	switch m.typ {
+	case typeHelloRequest: // RFC 5246 §7.4.1.1: ignored, and not hashed
+		return nil
+	case typeHelloVerifyRequest:
+		return c.onHelloVerify(now, m)
+	case typeServerHello:
+	default:
+		return unexpected()
+	}
+	sh, ok := parseServerHello(m.body())
+	if !ok {
+		return malformed()
+	}
+	switch {
+	case sh.selected == 0:
+		return c.onServerHello12(m, &sh)
+	case c.hs13 == nil: // we sent no supported_versions
+		return fatal(AlertUnsupportedExtension, ErrParameter)
+	case sh.selected != VersionDTLS13: // RFC 8446 §4.2.1
+		return fatal(AlertIllegalParameter, ErrVersion)
+	}
+	return c.onServerHello13(now, m, &sh)
+}
+
+// versionOf negotiates the version of a ClientHello, 0 if there is none in
+// common. RFC 8446 §4.2.1: supported_versions, where present, is all that counts.
+// Versions of DTLS count downwards.
+func (c *Conn) versionOf(ch *clientHello) uint16 {
+	legacy := ch.versions == nil && ch.version>>8 == 0xfe && ch.version <= VersionDTLS12
+	switch {
+	case c.cfg.MaxVersion == VersionDTLS13 && slices.Contains(ch.versions, VersionDTLS13):
+		return VersionDTLS13
+	case c.cfg.MinVersion == VersionDTLS12 && (legacy || slices.Contains(ch.versions, VersionDTLS12)):
+		return VersionDTLS12
+	}
+	return 0
+}
+
+// handleHellos looks for a whole ClientHello. Until one is accepted the server
+// keeps no state but fragments, takes hellos of any round of cookies, and drops
+// those which do not parse: anybody can have sent them.
+func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
+	rounds := 1
+	if c.cfg.HelloVerify || c.cfg.MaxVersion == VersionDTLS13 {
+		rounds += maxHelloVerify
+	}
+	for i := 0; i < rounds; i++ {
+		m, ok := c.in.peek(i)
+		if !ok {
+			continue
+		}
+		c.in.drop(i)
+		if m.typ != typeClientHello {
+			return ErrUnexpected
+		}
+		ch, ok := parseClientHello(m.body())
+		if !ok {
+			return ErrMessage
+		}
+		switch c.versionOf(&ch) {
+		case VersionDTLS13:
+			return c.handleHello13(now, m, &ch)
+		case VersionDTLS12:
+			return c.handleHello12(now, m, recordSeq, &ch)
+		}
+		c.accept(m)
+		c.settle(fatal(AlertProtocolVersion, ErrVersion))
+	}
+	return nil
+}
+
+// accept makes a hello the one that this handshake answers.
+func (c *Conn) accept(m message) {
+	c.hs.seq = m.seq
+	c.in.restart(m.seq + 1)
+	c.graceEnd = 0
+}
+
+func (c *Conn) handleHello12(now mono.Time, m message, recordSeq uint64, ch *clientHello) error {
+	if c.cfg.HelloVerify {
+		if !c.cookieValid(ch) {
+			return c.sendHelloVerify(m.seq, recordSeq, ch)
+		}
+		// RFC 6347 §4.2.1: our record numbers go on from the client's, our
+		// message numbers from its message_seq.
+		c.seq0 = max(c.seq0, recordSeq)
+	}
+	c.accept(m)
+	c.hs.hear(m)
+	c.settle(c.onClientHello12(now, ch))
+	return nil
+}

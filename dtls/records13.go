@@ -1,0 +1,158 @@
+package dtls
+
+import (
+	"encoding/binary"
+
+	aead "github.com/sluicertc/sluice/crypto"
+)
+
+// numberLen is how many bytes Open appends to a handshake message of DTLS 1.3:
+// its record number, which Conn needs to acknowledge it.
+const numberLen = 8
+
+// newRecords13 makes the record layer of one epoch, for one side. The handshake
+// epoch has no update.
+func newRecords13(s *suite13, epoch uint16, local, remote []byte) (*Records, error) {
+	r := &Records{v13: true, headroom: headerLen13, overhead: overhead13, updateSeq: -1}
+	var err error
+	if r.seal, err = s.protect(epoch, local); err != nil {
+		return nil, err
+	}
+	if r.open, err = s.protect(epoch, remote); err != nil {
+		return nil, err
+	}
+	if epoch >= epochTraffic {
+		r.ahead, err = r.open.update()
+	}
+	return r, err
+}
+
+// keyFor finds the key by the epoch's two bits (RFC 9147 §4.2.2); nil: none.
+func (r *Records) keyFor(rec []byte) *protection {
+	bits := uint16(rec[0] & unifiedEpoch)
+	for _, p := range [...]*protection{r.open, r.ahead, r.prev} {
+		if p != nil && p.epoch&unifiedEpoch == bits {
+			return p
+		}
+	}
+	return nil
+}
+
+func (r *Records) openJob13(job *aead.GCMJob, s *slot, dst, rec []byte) error {
+	if !unified(rec) {
+		if len(rec) < headerLen {
+			return ErrRecord
+		}
+		return ErrEpoch
+	}
+	h, n, ok := unifiedLen(rec)
+	if !ok || n != len(rec) {
+		return ErrRecord
+	}
+	if s.key = r.keyFor(rec); s.key == nil {
+		return ErrEpoch
+	}
+	// Room for a record number behind the shortest handshake message, too.
+	inner := len(rec) - h - tagLen
+	if dst != nil && len(dst) < inner {
+		return ErrShortBuffer
+	}
+	// The header, its sequence number in the clear, is the additional data (RFC
+	// 9147 §4): of a copy, so that a record is left as it was if dst is elsewhere.
+	aad := s.aad[:copy(s.aad[:h], rec)]
+	width := 1 + int(rec[0]&unifiedSeq16)/unifiedSeq16
+	s.key.mask.apply(aad[1:1+width], rec[h:])
+	low := uint64(aad[1])
+	if width == 2 {
+		low = uint64(binary.BigEndian.Uint16(aad[1:]))
+	}
+	s.seq = nearest(s.key.window.top, low, uint(8*width))
+	if s.seq > maxSequence {
+		return ErrRecord
+	}
+	if !s.key.window.fresh(s.seq) {
+		return ErrReplay
+	}
+	job.Key = s.key.gcm
+	job.Nonce = s.key.nonce(s.seq)
+	job.AAD = aad
+	job.Src = rec[h:]
+	job.Dst, s.dst = destination(dst, rec, h, inner)
+	job.OK = false
+	return nil
+}
+
+// opened13 takes padding and content type off (RFC 8446 §5.4).
+func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uint8, err error) {
+	if s.key == r.ahead {
+		r.advance()
+	}
+	n := len(inner)
+	for n > 0 && inner[n-1] == 0 {
+		n--
+	}
+	if n == 0 || n-1 > maxFragment {
+		return nil, 0, ErrRecord
+	}
+	contentType, plain = inner[n-1], inner[:n-1]
+	number := recordNumber(s.key.epoch)<<48 | recordNumber(s.seq)
+	switch contentType {
+	case ContentApplicationData, ContentAlert:
+	case ContentACK:
+		r.acknowledged(plain)
+	case ContentHandshake:
+		end := n - 1 + numberLen
+		if s.dst != nil && len(s.dst) < end || cap(plain) < end {
+			return nil, 0, ErrShortBuffer
+		}
+		plain = plain[:end]
+		binary.BigEndian.PutUint64(plain[n-1:], uint64(number))
+	default:
+		return nil, 0, ErrRecord
+	}
+	return plain, contentType, nil
+}
+
+// advance makes the peer's next keys its current ones: a record was authentic
+// with them. The ones before stay for what was overtaken (RFC 9147 §8).
+func (r *Records) advance() {
+	next, err := r.ahead.update()
+	if err != nil {
+		next = nil // the last epoch there can be, see maxEpoch
+	}
+	r.prev, r.open, r.ahead = r.open, r.ahead, next
+}
+
+// acknowledged changes the sealing key when the peer has got our KeyUpdate, not
+// earlier (RFC 9147 §8).
+func (r *Records) acknowledged(ack []byte) {
+	if !r.updating {
+		return
+	}
+	hit := false
+	numbersOf(ack, func(n recordNumber) {
+		seq := uint64(n) & maxSequence
+		hit = hit || n.epoch() == r.seal.epoch && seq >= r.updateFrom && seq < r.seal.next
+	})
+	if !hit {
+		return
+	}
+	if next, err := r.seal.update(); err == nil {
+		r.seal, r.updating = next, false
+	}
+}
+
+func (r *Records) sealJob13(job *aead.GCMJob, s *slot, dst []byte, contentType uint8, msg []byte) {
+	if contentType == ContentHandshake && !r.updating && len(msg) > messageHeaderLen && msg[0] == typeKeyUpdate {
+		if seq := int(binary.BigEndian.Uint16(msg[4:])); seq > r.updateSeq {
+			r.updating, r.updateSeq, r.updateFrom = true, seq, s.seq
+		}
+	}
+	putUnified(dst, s.key.epoch, s.seq, len(dst)-headerLen13)
+	end := headerLen13 + len(msg)
+	dst[end] = contentType
+	job.Nonce = s.key.nonce(s.seq)
+	job.AAD = s.aad[:copy(s.aad[:headerLen13], dst)]
+	job.Src = dst[headerLen13 : end+1]
+	job.Dst = dst[headerLen13:]
+}

@@ -1,0 +1,194 @@
+package dtls
+
+import (
+	"crypto/sha512"
+	"encoding/binary"
+	"hash"
+	"slices"
+)
+
+// Cipher suites of DTLS 1.3 (RFC 8446 §B.4).
+const (
+	AES128_GCM_SHA256        uint16 = 0x1301
+	AES256_GCM_SHA384        uint16 = 0x1302
+	CHACHA20_POLY1305_SHA256 uint16 = 0x1303
+)
+
+// Epochs of DTLS 1.3 (RFC 9147 §6.1). maxEpoch bounds key updates: at one each
+// round trip of 10 ms they last for ten minutes, at one each 2^34 blocks forever.
+const (
+	epochHandshake uint16 = 2
+	epochTraffic   uint16 = 3
+	maxEpoch              = 1<<16 - 1
+)
+
+// suite13 is what a cipher suite of DTLS 1.3 means. Immutable.
+type suite13 struct {
+	id      uint16
+	chacha  bool
+	keyLen  int // bytes
+	hashLen int // bytes
+	hash    func() hash.Hash
+	prefix  string // of HKDF labels (RFC 9147 §5.9)
+}
+
+const prefix13 = "dtls13"
+
+// suites13 are in order of preference.
+var suites13 = [...]suite13{
+	{AES128_GCM_SHA256, false, 16, 32, newSHA256, prefix13},
+	{AES256_GCM_SHA384, false, 32, 48, sha512.New384, prefix13},
+	{CHACHA20_POLY1305_SHA256, true, 32, 32, newSHA256, prefix13},
+}
+
+// SuiteName returns the registered name of a cipher suite that is spoken, else
+// "unknown".
+func SuiteName(id uint16) string {
+	names := map[uint16]string{
+		AES128_GCM_SHA256:                    "TLS_AES_128_GCM_SHA256",
+		AES256_GCM_SHA384:                    "TLS_AES_256_GCM_SHA384",
+		CHACHA20_POLY1305_SHA256:             "TLS_CHACHA20_POLY1305_SHA256",
+		ECDHE_ECDSA_AES128_GCM_SHA256:        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+		ECDHE_ECDSA_AES256_GCM_SHA384:        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+		ECDHE_RSA_AES128_GCM_SHA256:          "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		ECDHE_RSA_AES256_GCM_SHA384:          "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		ECDHE_RSA_CHACHA20_POLY1305_SHA256:   "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+		ECDHE_ECDSA_CHACHA20_POLY1305_SHA256: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+	}
+	if name, ok := names[id]; ok {
+		return name
+	}
+	return "unknown"
+}
+
+// suite13ByID returns nil for a suite that is not ours.
+func suite13ByID(id uint16) *suite13 {
+	for i := range suites13 {
+		if suites13[i].id == id {
+			return &suites13[i]
+		}
+	}
+	return nil
+}
+
+// suite13For picks the server's suite, nil if there is none in common.
+func suite13For(offered []uint16) *suite13 {
+	for i := range suites13 {
+		if slices.Contains(offered, suites13[i].id) {
+			return &suites13[i]
+		}
+	}
+	return nil
+}
+
+// digest is the hash of b, in the first hashLen bytes.
+func (s *suite13) digest(b []byte) (d [sha512.Size]byte) {
+	if s.hashLen == sha512.Size384 {
+		sum := sha512.Sum384(b)
+		copy(d[:], sum[:])
+	} else {
+		sum := sumSHA256(b)
+		copy(d[:], sum[:])
+	}
+	return d
+}
+
+// mac appends HMAC(key, a, b, c) to out. Keys are no longer than a hash. It is
+// written out because a handshake makes a hundred of them, of a block or two.
+func (s *suite13) mac(out, key, a, b, c []byte) []byte {
+	block := 64
+	if s.hashLen == sha512.Size384 {
+		block = 128
+	}
+	var scratch [512]byte
+	pad := func(x byte) []byte {
+		p := scratch[:block]
+		clear(p)
+		copy(p, key)
+		for i := range p {
+			p[i] ^= x
+		}
+		return p
+	}
+	inner := s.digest(append(append(append(pad(0x36), a...), b...), c...))
+	outer := s.digest(append(pad(0x5c), inner[:s.hashLen]...))
+	return append(out, outer[:s.hashLen]...)
+}
+
+// expand is HKDF-Expand-Label (RFC 8446 §7.1, RFC 5869 §2.3) with the prefix of
+// DTLS. n is at most 255 hashes; see maxExport.
+func (s *suite13) expand(secret []byte, label string, context []byte, n int) []byte {
+	var room [2 + 1 + 255 + 1 + 64]byte
+	info := binary.BigEndian.AppendUint16(room[:0], uint16(n))
+	info = append(info, byte(len(s.prefix)+len(label)))
+	info = append(append(info, s.prefix...), label...)
+	info = appendVec8(info, context)
+	out := make([]byte, 0, n+s.hashLen)
+	var last []byte
+	for i := byte(1); len(out) < n; i++ {
+		at := len(out)
+		out = s.mac(out, secret, last, info, []byte{i})
+		last = out[at:]
+	}
+	return out[:n:n]
+}
+
+// derive is Derive-Secret; transcript is a hash.
+func (s *suite13) derive(secret []byte, label string, transcript []byte) []byte {
+	return s.expand(secret, label, transcript, s.hashLen)
+}
+
+// extract is HKDF-Extract (RFC 5869 §2.2).
+func (s *suite13) extract(salt, secret []byte) []byte { return s.mac(nil, salt, secret, nil, nil) }
+
+// sum hashes the concatenation of its arguments.
+func (s *suite13) sum(parts ...[]byte) []byte {
+	h := s.hash()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
+// handshakeSecret mixes the key agreement in; without a PSK what comes before is
+// all zeros (RFC 8446 §7.1).
+func (s *suite13) handshakeSecret(shared []byte) []byte {
+	zero := make([]byte, s.hashLen)
+	early := s.extract(zero, zero)
+	return s.extract(s.derive(early, "derived", s.sum()), shared)
+}
+
+func (s *suite13) masterSecret(handshake []byte) []byte {
+	return s.extract(s.derive(handshake, "derived", s.sum()), make([]byte, s.hashLen))
+}
+
+// finished computes verify_data over a transcript hash (RFC 8446 §4.4.4).
+func (s *suite13) finished(traffic, transcript []byte) []byte {
+	return s.mac(nil, s.expand(traffic, "finished", nil, s.hashLen), transcript, nil, nil)
+}
+
+// export is RFC 8446 §7.5.
+func (s *suite13) export(master []byte, label string, context []byte, n int) []byte {
+	return s.expand(s.derive(master, label, s.sum()), "exporter", s.sum(context), n)
+}
+
+// protect makes the keys of a traffic secret (RFC 8446 §7.3, RFC 9147 §4.2.3).
+func (s *suite13) protect(epoch uint16, secret []byte) (*protection, error) {
+	key := s.expand(secret, "key", nil, s.keyLen)
+	p, err := newProtection(s.chacha, epoch, key, s.expand(secret, "iv", nil, ivLen))
+	clear(key)
+	if err != nil {
+		return nil, err
+	}
+	p.suite, p.secret = s, secret
+	p.mask, err = newNumberMask(s.chacha, s.expand(secret, "sn", nil, s.keyLen))
+	return p, err
+}
+
+// update makes the keys of the next epoch (RFC 8446 §7.2).
+func (p *protection) update() (*protection, error) {
+	if p.epoch == maxEpoch {
+		return nil, ErrKeyExhausted
+	}
+	return p.suite.protect(p.epoch+1, p.suite.derive(p.secret, "traffic upd", nil))
+}
