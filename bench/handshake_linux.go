@@ -51,15 +51,25 @@ func newHandshaker() (*handshaker, error) {
 	return h, err
 }
 
-func (h *handshaker) conn(role dtls.Role) (*dtls.Conn, error) {
-	return dtls.New(dtls.Config{Role: role, Certificate: h.ours, RemoteFingerprints: []dtls.Fingerprint{h.print}})
+func (h *handshaker) conn(role dtls.Role, c handshakeCase) (*dtls.Conn, error) {
+	groups := []dtls.Group{handshakeGroups[c.group]}
+	version := uint16(dtls.VersionDTLS12)
+	if c.version == "1.3" {
+		version = dtls.VersionDTLS13
+	} else if c.group == "x25519" {
+		groups = append(groups, dtls.GroupP256) // that of the certificate must be there (RFC 8422 §5.1)
+	}
+	return dtls.New(dtls.Config{
+		Role: role, Certificate: h.ours, RemoteFingerprints: []dtls.Fingerprint{h.print},
+		MinVersion: version, MaxVersion: version, Groups: groups,
+	})
 }
 
-// config is what pion/webrtc gives pion/dtls, and one group.
+// config is what pion/webrtc gives pion/dtls, and the group first.
 func (h *handshaker) config(group string) *piondtls.Config {
-	curve := pioncurve.X25519
+	curves := []pioncurve.Curve{pioncurve.X25519, pioncurve.P256}
 	if group == "p256" {
-		curve = pioncurve.P256
+		curves = curves[1:]
 	}
 	return &piondtls.Config{
 		Certificates:            []tls.Certificate{h.pion},
@@ -67,7 +77,7 @@ func (h *handshaker) config(group string) *piondtls.Config {
 		CipherSuites:            []piondtls.CipherSuiteID{piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
 		ClientAuth:              piondtls.RequireAnyClientCert,
 		ExtendedMasterSecret:    piondtls.RequireExtendedMasterSecret,
-		EllipticCurves:          []pioncurve.Curve{curve},
+		EllipticCurves:          curves,
 		InsecureSkipVerify:      true,
 		InsecureSkipVerifyHello: true, // ICE has verified the address; ours does not ask again either
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -116,15 +126,15 @@ func done(c *dtls.Conn) (bool, error) {
 }
 
 // ourPair shakes hands between two of ours and returns the processor time.
-func (h *handshaker) ourPair() (time.Duration, error) {
+func (h *handshaker) ourPair(c handshakeCase) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	start := threadCPU()
-	client, err := h.conn(dtls.Client)
+	client, err := h.conn(dtls.Client, c)
 	if err != nil {
 		return 0, err
 	}
-	server, err := h.conn(dtls.Server)
+	server, err := h.conn(dtls.Server, c)
 	if err != nil {
 		return 0, err
 	}
@@ -142,8 +152,8 @@ func (h *handshaker) ourPair() (time.Duration, error) {
 			for n := from.Transmit(now, buf); n > 0; n = from.Transmit(now, buf) {
 				_ = ends[1-i].HandlePacket(now, buf[:n]) // a refusal comes as an event
 			}
-			for k, c := range ends {
-				ok, err := done(c)
+			for k, end := range ends {
+				ok, err := done(end)
 				if err != nil {
 					return 0, err
 				}
@@ -151,18 +161,22 @@ func (h *handshaker) ourPair() (time.Duration, error) {
 			}
 		}
 	}
-	return threadCPU() - start, nil
+	used := threadCPU() - start
+	if g := server.State().Group; g != handshakeGroups[c.group] {
+		return 0, fmt.Errorf("ours agreed on %v", g)
+	}
+	return used, nil
 }
 
 // pionPair shakes hands between two of Pion's.
-func (h *handshaker) pionPair() (time.Duration, error) {
+func (h *handshaker) pionPair(group string) (time.Duration, error) {
 	start := processCPU()
 	a, b := newPipe()
-	client, err := piondtls.Client(a, pipeAddr{}, h.config("x25519"))
+	client, err := piondtls.Client(a, pipeAddr{}, h.config(group))
 	if err != nil {
 		return 0, err
 	}
-	server, err := piondtls.Server(b, pipeAddr{}, h.config("x25519"))
+	server, err := piondtls.Server(b, pipeAddr{}, h.config(group))
 	if err != nil {
 		return 0, err
 	}
@@ -178,7 +192,7 @@ func (h *handshaker) pionPair() (time.Duration, error) {
 // across shakes hands between one of ours in role and one of Pion's, and
 // returns the processor time of either. Ours is that of this thread within the
 // calls; Pion's is the rest of the process.
-func (h *handshaker) across(role dtls.Role, group string) (ours, pion time.Duration, err error) {
+func (h *handshaker) across(role dtls.Role, hc handshakeCase) (ours, pion time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	whole := processCPU()
@@ -187,7 +201,7 @@ func (h *handshaker) across(role dtls.Role, group string) (ours, pion time.Durat
 	if role == dtls.Server {
 		connect = piondtls.Client
 	}
-	rival, err := connect(far, pipeAddr{}, h.config(group))
+	rival, err := connect(far, pipeAddr{}, h.config(hc.group))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -197,7 +211,7 @@ func (h *handshaker) across(role dtls.Role, group string) (ours, pion time.Durat
 	go func() { errs <- rival.HandshakeContext(ctx) }()
 
 	begun := threadCPU()
-	c, err := h.conn(role)
+	c, err := h.conn(role, hc)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -238,13 +252,13 @@ func (h *handshaker) across(role dtls.Role, group string) (ours, pion time.Durat
 		}
 	}
 	pion = processCPU() - whole - ours
-	if g := c.State().Group; g != handshakeGroups[group] {
+	if g := c.State().Group; g != handshakeGroups[hc.group] {
 		return 0, 0, fmt.Errorf("agreed on %v", g)
 	}
 	return ours, pion, rival.Close()
 }
 
-var handshakeGroups = map[string]dtls.Group{"x25519": dtls.GroupX25519, "p256": dtls.GroupP256}
+var handshakeGroups = map[string]dtls.Group{"x25519": dtls.GroupX25519, "p256": dtls.GroupP256, "mlkem768": dtls.GroupX25519MLKEM768}
 
 func measureHandshake(r *run, cases []string, peers []peer) error {
 	rounds, each := 25, 40
@@ -259,16 +273,16 @@ func measureHandshake(r *run, cases []string, peers []peer) error {
 		for _, p := range peers {
 			r.table.status("handshake %s", path)
 			row := Row{Scenario: "handshake", Case: path, Peer: p.name}
-			ours, theirs, err := handshakeRounds(c, p, rounds, each)
-			switch {
-			case errors.Is(err, errOneGroup):
-				row.Skipped = err.Error()
-			case err != nil:
-				return fmt.Errorf("%s: %s: %w", path, p.name, err)
-			default:
-				row.Unit, row.Better, row.PeerVersion = "handshakes/CPU-s", higher, p.version()
-				row.compare(ours, theirs)
+			if row.Skipped = c.cannot(p); row.Skipped != "" {
+				r.emit(row)
+				continue
 			}
+			ours, theirs, err := handshakeRounds(c, p, rounds, each)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", path, p.name, err)
+			}
+			row.Unit, row.Better, row.PeerVersion = "handshakes/CPU-s", higher, p.version()
+			row.compare(ours, theirs)
 			r.emit(row)
 		}
 	}
@@ -282,6 +296,11 @@ func handshakeRounds(c handshakeCase, p peer, rounds, each int) (ours, theirs []
 		return nil, nil, err
 	}
 	rival := h.pions
+	if p.name == sluice12.name {
+		rival = func(_ handshakeCase, n int) (time.Duration, error) {
+			return h.sluices(handshakeCase{"pair", "1.2", "x25519"}, n)
+		}
+	}
 	if p.name == openssl.name {
 		far, err := c.startOpenSSL()
 		if err != nil {
@@ -330,15 +349,13 @@ func (c handshakeCase) startOpenSSL() (w nativeWorker, err error) {
 func (h *handshaker) sluices(c handshakeCase, n int) (sum time.Duration, err error) {
 	for range n {
 		var d time.Duration
-		switch {
-		case c.side == "server":
-			d, _, err = h.across(dtls.Server, c.group)
-		case c.group != "x25519":
-			err = errOneGroup
-		case c.side == "client":
-			d, _, err = h.across(dtls.Client, c.group)
+		switch c.side {
+		case "server":
+			d, _, err = h.across(dtls.Server, c)
+		case "client":
+			d, _, err = h.across(dtls.Client, c)
 		default:
-			d, err = h.ourPair()
+			d, err = h.ourPair(c)
 		}
 		if err != nil {
 			return 0, err
@@ -352,15 +369,13 @@ func (h *handshaker) sluices(c handshakeCase, n int) (sum time.Duration, err err
 func (h *handshaker) pions(c handshakeCase, n int) (sum time.Duration, err error) {
 	for range n {
 		var d time.Duration
-		switch {
-		case c.side == "client":
-			_, d, err = h.across(dtls.Server, c.group)
-		case c.group != "x25519":
-			err = errOneGroup
-		case c.side == "server":
-			_, d, err = h.across(dtls.Client, c.group)
+		switch c.side {
+		case "client":
+			_, d, err = h.across(dtls.Server, c)
+		case "server":
+			_, d, err = h.across(dtls.Client, c)
 		default:
-			d, err = h.pionPair()
+			d, err = h.pionPair(c.group)
 		}
 		if err != nil {
 			return 0, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"testing"
 )
@@ -17,11 +16,13 @@ func TestHandshakesComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// With P-256 each can play the one side whose client offers it alone.
-		if _, err := h.sluices(c, 1); err != nil && !(errors.Is(err, errOneGroup) && c.group == "p256" && c.side != "server") {
+		if _, err := h.sluices(c, 1); err != nil {
 			t.Errorf("%s: ours: %v", path, err)
 		}
-		if _, err := h.pions(c, 1); err != nil && !(errors.Is(err, errOneGroup) && c.group == "p256" && c.side != "client") {
+		if c.cannot(pionDTLS) != "" {
+			continue
+		}
+		if _, err := h.pions(c, 1); err != nil {
 			t.Errorf("%s: Pion's: %v", path, err)
 		}
 	}
@@ -43,6 +44,9 @@ func TestHandshakesOfOpenSSL(t *testing.T) {
 		c, err := parseHandshake(path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if c.cannot(openssl.peer()) != "" {
+			continue
 		}
 		w, err := c.startOpenSSL()
 		if err != nil {
