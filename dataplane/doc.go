@@ -10,6 +10,10 @@
 // from any goroutine: their methods post Updates, which the data lane applies
 // in order between batches. Fields belong to the lane that the comment names.
 //
+// Where the process may load BPF programs (package bpf), the kernel brings each
+// datagram to the shard of its transport; elsewhere its hash spreads them, and
+// shards hand over to each other what is not theirs.
+//
 // It knows no SDP, runs no ICE and no DTLS handshake, keeps no queue towards a
 // slow receiver and makes no decision about layers: it is programmed.
 package dataplane

@@ -33,6 +33,10 @@ const (
 	// lane passed them on. Beyond it they are dropped and counted.
 	ctlForwarded = 1024
 
+	// channelsEager is for how long after a packet of a data channel the socket
+	// is not left to gather datagrams: one end waits for the other's answer.
+	channelsEager = 2 * time.Millisecond
+
 	// ctlTurn is how many packets from strangers the ctl lane takes before it
 	// looks at its other work again.
 	ctlTurn = 32

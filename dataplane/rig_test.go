@@ -26,6 +26,7 @@ type fakeConn struct {
 
 func (c *fakeConn) ReadBatch([]sockets.Message) (int, error) { return 0, nil }
 func (c *fakeConn) SetTimeout(mono.Time)                     {}
+func (c *fakeConn) SetEager(bool)                            {}
 func (c *fakeConn) Wake()                                    {}
 func (c *fakeConn) LocalAddr() netip.AddrPort                { return c.local }
 func (c *fakeConn) Writer() sockets.Writer                   { return c }

@@ -44,6 +44,7 @@ type Shard struct {
 	rxFrom     []received
 	opener     dtls.Batch
 	records    []dtls.RecordJob // received, wait to be opened together
+	channelsAt mono.Time        // when packets of data channels last came or went
 	recordFrom []recordFrom
 	tx         egress
 	dirty      []*Stream    // have a burst to forward
@@ -180,6 +181,7 @@ func (s *Shard) step(now mono.Time, n int) {
 	}
 	s.current = nil
 	s.flush(now)
+	s.conn.SetEager(s.channelsAt != 0 && now.Sub(s.channelsAt) < channelsEager)
 	s.releaseIn()
 	s.recycle(n)
 	s.rouseOthers()

@@ -168,6 +168,7 @@ func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
 }
 
 func (c *conn) SetTimeout(at mono.Time)   { c.timeout = at }
+func (c *conn) SetEager(on bool)          { c.pace.eager = on }
 func (c *conn) LocalAddr() netip.AddrPort { return c.local }
 func (c *conn) Stats() Stats              { return c.stats.snapshot() }
 func (c *conn) Wake()                     { c.poller.wake() }

@@ -13,6 +13,7 @@ import (
 type pace struct {
 	delay     time.Duration // longest sleep; not above zero: none
 	busy      bool
+	eager     bool      // told not to sleep
 	from      mono.Time // of the window
 	parks     int       // in the window
 	datagrams int
@@ -21,14 +22,12 @@ type pace struct {
 // windows is how many delays a window has.
 const windows = 8
 
-// sleep returns how long to sleep before the next read, at most left where that
-// is not zero; zero: park.
+// sleep returns how long to sleep before the next read, where something is due
+// after left, zero for nothing; zero: park.
 func (p *pace) sleep(left time.Duration) time.Duration {
-	if !p.busy {
+	// What is due sooner would be late: the runtime rounds short sleeps up.
+	if !p.busy || p.eager || left > 0 && left < p.delay {
 		return 0
-	}
-	if left > 0 {
-		return min(left, p.delay)
 	}
 	return p.delay
 }

@@ -52,6 +52,7 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 }
 
 func (c *portable) SetTimeout(at mono.Time)   { c.timeout = at }
+func (c *portable) SetEager(bool)             {} // it never sleeps
 func (c *portable) LocalAddr() netip.AddrPort { return c.local }
 func (c *portable) Stats() Stats              { return c.stats.snapshot() }
 func (c *portable) Close() error              { return c.pc.Close() }

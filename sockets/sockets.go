@@ -47,6 +47,10 @@ type Conn interface {
 	// SetTimeout bounds the wait of the following ReadBatch calls; zero means
 	// no bound, an instant that has passed means not to wait at all.
 	SetTimeout(at mono.Time)
+	// SetEager keeps the following ReadBatch calls from letting datagrams
+	// gather (Config.MaxWakeupDelay), while somebody waits for an answer to
+	// send on.
+	SetEager(on bool)
 	// Wake ends the current wait of ReadBatch, or the next one if none is
 	// under way. Any goroutine may call it.
 	Wake()

@@ -88,7 +88,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(descSockBytes, k.SentBytes, "out")
 	for event, n := range map[string]uint64{
 		"read": k.Reads, "write": k.Writes, "truncated": k.Truncated, "read_error": k.ReadErrors, "send_error": k.SendErrors,
-		"would_block": k.WouldBlock, "gso_run": k.GSORuns, "gso_fallback": k.GSOFallbacks, "wakeup": k.Wakeups, "sleep": k.Sleeps, "overflow": k.Overflowed,
+		"would_block": k.WouldBlock, "gso_run": k.GSORuns, "gso_fallback": k.GSOFallbacks, "wakeup": k.Wakeups, "sleep": k.Sleeps, "overflow": k.Overflowed, "message": k.Messages,
 	} {
 		count(descSocket, n, event)
 	}
