@@ -100,7 +100,7 @@ func TestEchoWaitsForASlowReader(t *testing.T) {
 		sent <- nil
 	}()
 	// Nobody reads, so that the writer must come to a stop.
-	eventually(t, "a writer that waits", func() bool { return dc.BufferedAmount() > 1<<20 })
+	eventually(t, "a writer that waits", func() bool { return dc.BufferedAmount() > restMark })
 	b := make([]byte, 1<<18)
 	for i := range count {
 		text, n, err := conn.ReadMessage(b)
@@ -111,6 +111,10 @@ func TestEchoWaitsForASlowReader(t *testing.T) {
 	}
 	check(t, await(t, "end of writing", sent))
 }
+
+// restMark is what a writer that waits leaves buffered at least: it stops above
+// a mark, and goes on only below half of it.
+const restMark = 1 << 19
 
 // An echo that has to wait keeps no other handler of the connection waiting.
 func TestFullEchoHoldsUpNoEvents(t *testing.T) {
@@ -132,7 +136,7 @@ func TestFullEchoHoldsUpNoEvents(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "a writer that waits", func() bool { return dc.BufferedAmount() > 1<<20 })
+	eventually(t, "a writer that waits", func() bool { return dc.BufferedAmount() > restMark })
 	stable := make(chan struct{}, 8)
 	x.pc.OnSignalingStateChange(func(state webrtc.SignalingState) {
 		if state == webrtc.SignalingStable {

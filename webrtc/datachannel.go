@@ -65,6 +65,7 @@ type DataChannel struct {
 
 	low      atomic.Int64
 	watching atomic.Bool // see watchLow
+	above    atomic.Bool // somebody has found more than low, and was not told since
 
 	mu       sync.Mutex
 	inbox    []Message // messages that wait for their turn, or for OnMessage or Detach
@@ -208,8 +209,15 @@ func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
 	dc.low.Store(int64(max(n, 0)))
 	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) {
 		c.SetBufferedAmountLowThreshold(id, n)
-		// A Write that waits may have missed the fall below it.
-		dc.pc.lane.Post(func(mono.Time) { dc.writable() })
+		// The fall below it may have come before the association knew of it.
+		switch {
+		case !dc.above.Load():
+			dc.pc.lane.Post(func(mono.Time) { dc.writable() })
+		case dc.BufferedAmount() <= int64(n):
+			dc.pc.lane.Post(func(mono.Time) { dc.lowered() })
+		default:
+			dc.watchLow(id)
+		}
 	})
 }
 
@@ -219,8 +227,12 @@ func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
 // parts of which none exceeds the threshold.
 func (dc *DataChannel) watchLow(id uint16) {
 	low := dc.low.Load()
-	if low == 0 || dc.BufferedAmount() <= low || dc.watching.Swap(true) {
+	if low == 0 || dc.BufferedAmount() <= low {
 		return // at 0 each message rises above it
+	}
+	dc.above.Store(true)
+	if dc.watching.Swap(true) {
+		return
 	}
 	dc.transport.data.Channels(func(c *sctp.Channels, _ mono.Time) {
 		dc.watching.Store(false)
@@ -235,8 +247,14 @@ func (dc *DataChannel) watchLow(id uint16) {
 
 // lowered tells that BufferedAmount has fallen. Ctl lane.
 func (dc *DataChannel) lowered() {
+	dc.above.Store(false)
 	dc.pc.events.push(func() { dc.onLow.call(struct{}{}) })
 	dc.writable()
+	// What the association had has fallen; much may be on its way to it yet,
+	// and who finds that and waits again sends nothing that would be watched.
+	if id, ok := dc.ID(); ok {
+		dc.watchLow(id)
+	}
 }
 
 // BufferedAmountLowThreshold is what was set.
