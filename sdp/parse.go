@@ -134,6 +134,9 @@ func (p *Parser) take(kind byte, v string) error {
 	switch kind {
 	case 'a':
 		key, value, _ := cut(v, ':')
+		for key != "" && space(key[len(key)-1]) {
+			key = key[:len(key)-1] // printed without a value, it would end the line
+		}
 		if p.m != nil {
 			return p.mediaAttribute(p.m, key, value)
 		}

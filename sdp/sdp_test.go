@@ -317,6 +317,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add("v=0\na=ice-pwd:alone\nm=audio 9 UDP/TLS/RTP/SAVPF 0\n")
+	f.Add("v=0\nm=0 0 0 0\na=candidat :\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Parse(text)
 		if err != nil {
