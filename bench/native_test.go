@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"os"
@@ -58,7 +59,8 @@ func TestSRTPPeersAgree(t *testing.T) {
 
 func TestTurnsOfAnotherProcess(t *testing.T) {
 	prepared, ran, far := 0, 0, 0
-	near := contender{name: "near", prepare: func() { prepared++ }, run: func() int { ran++; time.Sleep(time.Microsecond); return 1 }}
+	work := make([]byte, 4096) // hashing it takes longer than the clock's step
+	near := contender{name: "near", prepare: func() { prepared++ }, run: func() int { ran++; sha256.Sum256(work); return 1 }}
 	other := contender{name: "far", turn: func(d time.Duration) (float64, error) {
 		if d != remoteTime {
 			t.Errorf("asked for %v", d)
