@@ -33,6 +33,7 @@ type Transport struct {
 
 	// Data lane.
 	closed                 bool
+	since                  mono.Time // when the transport began
 	addrs                  []netip.AddrPort
 	remote                 netip.AddrPort
 	local                  netip.Addr
@@ -81,7 +82,10 @@ func (e *Engine) NewTransport(s *Shard, cfg TransportConfig) *Transport {
 		engine: e, shard: s, lane: cfg.Lane, endpoint: cfg.Endpoint, cname: cfg.CNAME, ssrc: cfg.SSRC,
 		bySSRC: map[uint32]binding{}, retired: map[uint32]struct{}{}, legs: map[uint32]*leg{}, rtt: defaultRTT,
 	}
-	s.Post(func(s *Shard, _ mono.Time) { bump(&s.count.transports, 1) })
+	s.Post(func(s *Shard, now mono.Time) {
+		t.since = now
+		bump(&s.count.transports, 1)
+	})
 	return t
 }
 
@@ -308,6 +312,13 @@ func (t *Transport) transmit(now mono.Time) {
 // openRecords.
 func (t *Transport) receiveDTLS(m *sockets.Message) {
 	s := t.shard
+	// It waited in the socket since before: it is of another association between
+	// the same two ports, and a handshake that began with its hello would never
+	// end.
+	if m.At.Before(t.since) {
+		s.drop(DropUnknownAddr)
+		return
+	}
 	if t.records == nil {
 		s.toCtl(t, m, 0, m.Buf)
 		return

@@ -515,6 +515,29 @@ func TestClass01_DTLSFromUnvalidatedAddressIsDropped(t *testing.T) {
 	}
 }
 
+// Two ports that are used again at once: what one association left in the
+// socket is not for the next one, which holds the address by the time it is
+// read.
+func TestClass01_DTLSOfTheAssociationBeforeIsDropped(t *testing.T) {
+	r := newRig(t, 1)
+	p := r.newPeer(0, srtp.AEAD_AES_128_GCM)
+	hello := []byte{22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2}
+	for _, c := range []struct {
+		age  time.Duration
+		want int
+	}{{time.Millisecond, 0}, {0, 1}} {
+		s := r.e.shards[0]
+		m := &s.msgs[0]
+		m.Buf = append(m.Buf[:0], hello...)
+		m.Addr, m.Local, m.At = p.addr, netip.MustParseAddr("192.0.2.1"), r.now.Add(-c.age)
+		s.step(r.now, 1)
+		r.step()
+		if n := len(p.ep.packets); n != c.want || r.drops(DropUnknownAddr) != 1 {
+			t.Errorf("a datagram %v older: %d passed on, %d dropped", c.age, n, r.drops(DropUnknownAddr))
+		}
+	}
+}
+
 func TestClass17_MediaOfAStrangerIsDropped(t *testing.T) {
 	r := newRig(t, 1)
 	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)
