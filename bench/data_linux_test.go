@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"os"
 	"testing"
 )
 
@@ -31,13 +30,10 @@ func TestDataCases(t *testing.T) {
 // Every stack connects pairs over real sockets and moves messages. It takes
 // wall time, so it runs only when asked for.
 func TestDataStacksConnect(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to run stacks as processes, some 10 s")
-	}
+	needsProcesses(t)
 	names := []string{"sluice", "pion"}
 	for _, p := range []peer{weriftPeer, nodeDataChannelPeer} {
-		if why := p.whyNot(); why != "" {
-			t.Logf("%s: %s", p.name, why)
+		if !needs(t, p.name, p.whyNot()) {
 			continue
 		}
 		names = append(names, p.name)

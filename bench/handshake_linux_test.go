@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 )
 
@@ -34,12 +33,8 @@ func TestHandshakesComplete(t *testing.T) {
 }
 
 func TestHandshakesOfOpenSSL(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to run OpenSSL as a process")
-	}
-	if why := openssl.peer().whyNot(); why != "" {
-		t.Skip(why)
-	}
+	needsProcesses(t)
+	needsPeer(t, openssl.name, openssl.peer().whyNot())
 	for _, path := range handshakeScenario().cases {
 		c, err := parseHandshake(path)
 		if err != nil {

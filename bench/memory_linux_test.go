@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,9 +21,7 @@ func TestWeights(t *testing.T) {
 // a connection over a slow network. It takes wall time, so it runs only when
 // asked for.
 func TestStacksAreWeighedAndConnect(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to run stacks as processes, some 10 s")
-	}
+	needsProcesses(t)
 	call := func(p *child, path string, query url.Values, v any) {
 		t.Helper()
 		if err := p.call(t.Context(), path, query, v); err != nil {

@@ -54,9 +54,7 @@ func TestMicroContendersAgree(t *testing.T) {
 
 // The script knows every case that is not skipped for werift, and agrees.
 func TestMicroScriptAgrees(t *testing.T) {
-	if why := weriftPeer.whyNot(); why != "" {
-		t.Skip(why)
-	}
+	needsPeer(t, weriftPeer.name, weriftPeer.whyNot())
 	node, err := startNode(weriftDir, "micro.mjs")
 	if err != nil {
 		t.Fatal(err)

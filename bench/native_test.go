@@ -4,39 +4,28 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Where setup.sh has been, nothing of what it installs is missing.
+// Where setup.sh has been, as in CI, nothing of what it installs is missing.
 func TestInstalledPeersCanRun(t *testing.T) {
-	if os.Getenv("SLUICE_INTEROP") != "1" {
-		t.Skip("set SLUICE_INTEROP=1 after bench/setup.sh")
-	}
 	for _, n := range natives {
-		if why := n.peer().whyNot(); why != "" {
-			t.Errorf("%s: %s", n.name, why)
-		}
+		needs(t, n.name, n.peer().whyNot())
 	}
 	for _, p := range []peer{weriftPeer, nodeDataChannelPeer} {
-		if why := p.whyNot(); why != "" {
-			t.Errorf("%s: %s", p.name, why)
-		}
+		needs(t, p.name, p.whyNot())
 	}
 }
 
 // Every peer of every case gives the same packet as Sluice.
 func TestSRTPPeersAgree(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to run peers as processes, some 10 s")
-	}
+	needsProcesses(t)
 	s := srtpScenario()
 	var able []peer
 	for _, p := range s.peers {
-		if why := p.whyNot(); why != "" {
-			t.Logf("%s: %s", p.name, why)
+		if !needs(t, p.name, p.whyNot()) {
 			continue
 		}
 		able = append(able, p)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 	"time"
 )
@@ -9,12 +8,8 @@ import (
 // The kernel's TCP crosses the link between two namespaces, where this process
 // may make them.
 func TestTCPOverTheLink(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to make network namespaces")
-	}
-	if why := tcpPeer().whyNot(); why != "" {
-		t.Skip(why)
-	}
+	needsProcesses(t)
+	needsPeer(t, "tcp", tcpPeer().whyNot())
 	c := sctpCase{size: sctpMessage, rtt: 20 * time.Millisecond}
 	mbps, err := c.tcp(1, time.Second)
 	if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {

@@ -35,12 +35,8 @@ func TestJoinCarriesDatagrams(t *testing.T) {
 }
 
 func TestUsrsctpOverTheLink(t *testing.T) {
-	if os.Getenv("SLUICE_BENCH") != "1" {
-		t.Skip("set SLUICE_BENCH=1 to run usrsctp as a process")
-	}
-	if why := usrsctpPeer().whyNot(); why != "" {
-		t.Skip(why)
-	}
+	needsProcesses(t)
+	needsPeer(t, "usrsctp", usrsctpPeer().whyNot())
 	c := sctpCase{size: sctpMessage, rtt: 20 * time.Millisecond}
 	mbps, err := c.usrsctp(1, time.Second)
 	if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {

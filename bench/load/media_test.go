@@ -103,6 +103,9 @@ func TestPublishersAreStaggered(t *testing.T) {
 		s.stagger(k, publishers)
 		begun := false
 		for now := time.Hour; len(key) == k; now += time.Millisecond {
+			if now > time.Hour+time.Minute {
+				t.Fatalf("publisher %d has no key frame in a minute", k)
+			}
 			for _, p := range s.due(now, nil) {
 				switch {
 				case !p.key && !begun:
