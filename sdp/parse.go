@@ -214,14 +214,20 @@ func (p *Parser) section(v string) error {
 			return fmt.Errorf("%w: line %d has more than %d payload types", ErrTooLarge, p.line, MaxCodecs)
 		}
 		codecs := p.codecs.open(len(formats))
+		var seen [128]bool
+		m.Formats = formats[:0]
 		for _, s := range formats {
 			pt, ok := number(s, 127)
 			if !ok {
 				return p.fail("payload type %q is not a number up to 127", s)
 			}
+			if seen[pt] {
+				continue // said twice, it still has one meaning (RFC 8866 §5.14)
+			}
+			seen[pt] = true
 			c := Codec{PayloadType: uint8(pt)}
 			c.static()
-			codecs = append(codecs, c)
+			codecs, m.Formats = append(codecs, c), append(m.Formats, s)
 		}
 		m.Codecs = p.codecs.done(codecs)
 	}

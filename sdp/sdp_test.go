@@ -236,7 +236,11 @@ func TestClass27_DescriptionBombsAreRefused(t *testing.T) {
 		t.Errorf("%d candidates kept", n)
 	}
 	// One line speaks of 128 payload types: a factor without a limit.
-	many = mustParse(t, head+"m=audio 9 UDP/TLS/RTP/SAVPF"+strings.Repeat(" 0", MaxCodecs)+"\n"+strings.Repeat("a=rtcp-fb:* x\n", 10000))
+	var every strings.Builder
+	for pt := range MaxCodecs {
+		every.WriteString(" " + strconv.Itoa(pt))
+	}
+	many = mustParse(t, head+"m=audio 9 UDP/TLS/RTP/SAVPF"+every.String()+"\n"+strings.Repeat("a=rtcp-fb:* x\n", 10000))
 	if n := len(many.Media[0].Codecs[MaxCodecs-1].Feedback); n != MaxFeedback {
 		t.Errorf("%d lines of feedback kept", n)
 	}
@@ -304,6 +308,19 @@ func TestPayloadTypesPrint(t *testing.T) {
 	}
 }
 
+// A payload type that m= names twice is one codec, with the rtpmap it was
+// given, and prints as such.
+func TestPayloadTypeNamedTwice(t *testing.T) {
+	s, err := Parse("v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 9 111 9 009 111\na=rtpmap:9 L16/44100\na=rtpmap:111 opus/48000/2\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := s.Media[0]
+	if !slices.Equal(m.Formats, []string{"9", "111"}) || len(m.Codecs) != 2 || m.Codecs[0].Name != "L16" || m.Codecs[1].Name != "opus" {
+		t.Fatalf("formats %q, codecs %+v", m.Formats, m.Codecs)
+	}
+}
+
 func TestDirections(t *testing.T) {
 	for _, d := range []Direction{SendRecv, SendOnly, RecvOnly, Inactive} {
 		if MakeDirection(d.Sends(), d.Receives()) != d || d.Reverse().Reverse() != d || d.Reverse().Sends() != d.Receives() {
@@ -318,6 +335,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("v=0\na=ice-pwd:alone\nm=audio 9 UDP/TLS/RTP/SAVPF 0\n")
 	f.Add("v=0\nm=0 0 0 0\na=candidat :\n")
+	f.Add("v=0\nm=0 0 RTP/ 9 9\na=rtpmap:9 0/1\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := Parse(text)
 		if err != nil {
