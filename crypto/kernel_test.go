@@ -8,10 +8,51 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
+	"unsafe"
 )
 
 // kernels says that this build has assembly.
 const kernels = true
+
+// layout is where the kernels read their arguments, on every architecture, and
+// where they expect it.
+func layout() map[string][2]uintptr {
+	var k GCMKey
+	var j GCMJob
+	var c CMKey
+	var cj CMJob
+	return map[string][2]uintptr{
+		"GCMKey.table":    {unsafe.Offsetof(k.table), 0},
+		"gcmTable.rounds": {unsafe.Offsetof(k.table.rounds), 240},
+		"gcmTable.h":      {unsafe.Offsetof(k.table.h), 256},
+		"GCMJob.Key":      {unsafe.Offsetof(j.Key), 0},
+		"GCMJob.Nonce":    {unsafe.Offsetof(j.Nonce), 8},
+		"GCMJob.Dst":      {unsafe.Offsetof(j.Dst), 24},
+		"GCMJob.Src":      {unsafe.Offsetof(j.Src), 48},
+		"GCMJob.AAD":      {unsafe.Offsetof(j.AAD), 72},
+		"GCMJob.OK":       {unsafe.Offsetof(j.OK), 96},
+		"GCMJob":          {unsafe.Sizeof(j), 104},
+		"CMKey.table":     {unsafe.Offsetof(c.table), 0},
+		"cmTable.rounds":  {unsafe.Offsetof(c.table.rounds), 240},
+		"CMJob.Key":       {unsafe.Offsetof(cj.Key), 0},
+		"CMJob.IV":        {unsafe.Offsetof(cj.IV), 8},
+		"CMJob.Dst":       {unsafe.Offsetof(cj.Dst), 24},
+		"CMJob.Src":       {unsafe.Offsetof(cj.Src), 48},
+		"CMJob.Header":    {unsafe.Offsetof(cj.Header), 72},
+		"CMJob.OK":        {unsafe.Offsetof(cj.OK), 96},
+		"CMJob":           {unsafe.Sizeof(cj), 104},
+	}
+}
+
+// checkLayout holds offsets and sizes against what the kernels expect.
+func checkLayout(t *testing.T, at map[string][2]uintptr) {
+	t.Helper()
+	for name, at := range at {
+		if at[0] != at[1] {
+			t.Errorf("%s lies at %d, the kernels expect %d", name, at[0], at[1])
+		}
+	}
+}
 
 // Every lane of every kernel hashes its own message, from any address, and goes
 // on from packet to tail to the outer hash.

@@ -3,8 +3,6 @@
 package crypto
 
 import (
-	"os"
-
 	"github.com/klauspost/cpuid/v2"
 )
 
@@ -22,11 +20,6 @@ const (
 )
 
 var hashNames = [hashLevelNum]string{"stdlib", "avx2", "sha", "sha+avx2", "avx512"}
-
-func (l hashLevel) String() string { return hashNames[l] }
-
-// activeHash is decided once. Tests force each in turn.
-var activeHash = chooseHash(os.Getenv(HashVariable))
 
 // intel reports a processor whose SHA instructions are slower than eight lanes
 // of AVX2.
@@ -60,25 +53,6 @@ func hashLevels() []hashLevel {
 // hasSHA reports whether the SHA instructions, and AVX for what is around them,
 // are there. Tests do without.
 var hasSHA = cpuid.CPU.Supports(cpuid.SHA, cpuid.AVX)
-
-// chooseHash is the hash level called name, or the best one.
-func chooseHash(name string) hashLevel {
-	all := hashLevels()
-	for _, l := range all {
-		if l.String() == name {
-			return l
-		}
-	}
-	return all[len(all)-1]
-}
-
-// hashLevelName is what HashLevel says.
-func hashLevelName() string {
-	if active == levelGeneric {
-		return hashStdlib.String()
-	}
-	return activeHash.String()
-}
 
 // narrow reports whether the SHA instructions may be used.
 func (l hashLevel) narrow() bool {

@@ -5,7 +5,6 @@ package crypto
 import (
 	"crypto/sha1"
 	"encoding/binary"
-	"os"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -21,36 +20,12 @@ const (
 
 var hashNames = [hashLevelNum]string{"stdlib", "sha"}
 
-func (l hashLevel) String() string { return hashNames[l] }
-
-// activeHash is decided once. Tests force each in turn.
-var activeHash = chooseHash(os.Getenv(HashVariable))
-
 // hashLevels lists what this processor can do, the best last.
 func hashLevels() []hashLevel {
 	if !cpuid.CPU.Supports(cpuid.SHA1) {
 		return []hashLevel{hashStdlib}
 	}
 	return []hashLevel{hashStdlib, hashSHA}
-}
-
-// chooseHash is the hash level called name, or the best one.
-func chooseHash(name string) hashLevel {
-	all := hashLevels()
-	for _, l := range all {
-		if l.String() == name {
-			return l
-		}
-	}
-	return all[len(all)-1]
-}
-
-// hashLevelName is what HashLevel says.
-func hashLevelName() string {
-	if active == levelGeneric {
-		return hashStdlib.String()
-	}
-	return activeHash.String()
 }
 
 // pick returns how many of n messages to hash next and in how many lanes: none
