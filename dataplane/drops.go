@@ -46,6 +46,8 @@ type counters struct {
 	nacked, retransmitted   atomic.Uint64
 	keyframeRequests        atomic.Uint64
 	handedOver              atomic.Uint64
+	burstWaits, burstGains  atomic.Uint64
+	padded                  atomic.Uint64
 	panics                  atomic.Uint64
 	transports, takeovers   atomic.Uint64
 }

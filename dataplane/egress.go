@@ -60,9 +60,9 @@ func (x *egress) begin(t *Transport) {
 	}
 }
 
-// forward queues v's payload behind a rewritten header.
+// forward queues v's payload, padding included, behind a rewritten header.
 func (x *egress) forward(v *rtp.View, rw *rtp.Rewrite) {
-	payload := v.Payload()
+	payload := v.Body()
 	x.need(rewriteRoom + len(payload))
 	dst := x.arena[x.used:x.used:len(x.arena)]
 	header := len(rtp.AppendRewritten(dst, *v, rw))

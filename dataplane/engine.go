@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/internal/mono"
@@ -30,6 +31,14 @@ type Config struct {
 	// Sockets are the options of the sockets; Addr and ReusePort are set by
 	// the Engine.
 	Sockets sockets.Config
+	// MaxBurstDelay is how long the packets of a video frame wait for the rest of
+	// it, so that each receiver gets them in one run: at most, and only while a
+	// shard sends thousands of packets a second. 0 means 1 ms, below zero never.
+	MaxBurstDelay time.Duration
+	// MaxRunPadding is how many bytes of RTP padding (RFC 3550 §5.1) a packet may
+	// get, 255 at most, so that it is as long as its neighbours and leaves in one
+	// run with them: a cheaper way out for more bytes. 0 means none.
+	MaxRunPadding int
 	// NoSteering leaves it to the kernel's hash which shard a datagram reaches.
 	// Otherwise, where the process may load BPF programs (package bpf) and there
 	// are several shards, each datagram of a transport reaches its own.
@@ -90,6 +99,12 @@ func New(cfg Config) (*Engine, error) {
 		conns = append(conns, c)
 	}
 	e := newEngine(conns, cfg.Logger)
+	for _, s := range e.shards {
+		if cfg.MaxBurstDelay != 0 {
+			s.gather.delay = cfg.MaxBurstDelay
+		}
+		s.padding = min(cfg.MaxRunPadding, 255)
+	}
 	e.steer(&cfg, loadSteering)
 	for _, s := range e.shards {
 		e.running.Add(2)

@@ -42,6 +42,7 @@ type packet struct {
 	seq      int64 // extended
 	keyframe bool  // begins a key frame
 	fresh    bool  // the first of another source, whose numbering is its own
+	first    bool  // nothing of its sequence number, or a later one, has come before
 	cell     int32 // of the home shard's slab; -1: not in one
 }
 

@@ -172,7 +172,7 @@ func (s *Shard) addLeg(now mono.Time, from *Stream, l *leg) {
 
 // program lays out what every packet's header gets.
 func (l *leg) program() {
-	l.rw = rtp.Rewrite{SSRC: l.cfg.SSRC, IDs: l.cfg.ExtensionIDs}
+	l.rw = rtp.Rewrite{SSRC: l.cfg.SSRC, IDs: l.cfg.ExtensionIDs, KeepPadding: true}
 	if l.cfg.MIDExt != 0 {
 		l.rw.Extra[0] = rtp.ExtPair{ID: l.cfg.MIDExt, Data: l.mid}
 	}
@@ -368,7 +368,7 @@ func (l *leg) resend(now mono.Time, seq uint16) {
 	rw := l.rw
 	rw.PayloadType, rw.Seq, rw.Timestamp = pt, seq, v.Timestamp+l.tsShift
 	if rtx := l.cfg.RTXPayloadTypes[pt]; l.cfg.RTXSSRC != 0 && rtx != NoPayload {
-		rw.SSRC, rw.PayloadType, rw.Seq = l.cfg.RTXSSRC, rtx, l.rtxSeq
+		rw.SSRC, rw.PayloadType, rw.Seq, rw.KeepPadding = l.cfg.RTXSSRC, rtx, l.rtxSeq, false
 		l.rtxSeq++
 		s.tx.begin(l.t)
 		s.tx.retransmit(&v, &rw, seq)

@@ -287,7 +287,7 @@ func (st *Stream) receive(now mono.Time, v *rtp.View, at mono.Time, f *Format, c
 			st.requestKeyframe(now)
 		}
 	}
-	st.accept(v, seq, f, cell)
+	st.accept(v, seq, f, cell, ahead > 0)
 }
 
 // repair takes a packet that came by retransmission.
@@ -298,11 +298,12 @@ func (st *Stream) repair(v *rtp.View, f *Format, cell int32) {
 		return
 	}
 	st.rx.repaired++
-	st.accept(v, seq, f, cell)
+	st.accept(v, seq, f, cell, false)
 }
 
-func (st *Stream) accept(v *rtp.View, seq int64, f *Format, cell int32) {
-	p := packet{v: *v, seq: seq, cell: cell, fresh: st.fresh}
+func (st *Stream) accept(v *rtp.View, seq int64, f *Format, cell int32, first bool) {
+	unpad(v)
+	p := packet{v: *v, seq: seq, cell: cell, fresh: st.fresh, first: first}
 	st.fresh = false
 	if payload := v.Payload(); len(payload) > 0 {
 		p.keyframe = f.Codec.startsKeyframe(payload)

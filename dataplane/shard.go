@@ -47,7 +47,10 @@ type Shard struct {
 	channelsAt mono.Time        // when packets of data channels last came or went
 	recordFrom []recordFrom
 	tx         egress
-	dirty      []*Stream    // have a burst to forward
+	dirty      []*Stream // have a burst to forward
+	waiting    []*Stream // have a burst that waits for its frame's rest
+	gather     gather
+	padding    int          // what a packet may grow by for its run
 	receivers  []*Transport // have legs of several bursts to send
 	drain      []*Transport // have something to transmit
 	views      []rtp.View   // scratch for taps
@@ -94,6 +97,7 @@ func newShard(e *Engine, index, shards int, c sockets.Conn) *Shard {
 		out:     make([]outRing, shards),
 		in:      make([]*ring[handover], shards),
 		taken:   make([]uint32, shards),
+		gather:  gather{delay: gatherDelay},
 	}
 	s.lane = newLane(s)
 	for i := range s.msgs {
@@ -127,7 +131,7 @@ func (s *Shard) run() {
 	label(s.index, "data")
 	for {
 		s.turn(0)
-		s.conn.SetTimeout(s.timers.next())
+		s.conn.SetTimeout(s.deadline())
 		s.parked.Store(true)
 		if s.engine.closed.Load() {
 			return
@@ -161,8 +165,13 @@ func (s *Shard) turn(n int) {
 // step is turn on a given clock.
 func (s *Shard) step(now mono.Time, n int) {
 	s.stages.begin()
-	for m := s.mail.take(); m != nil; m = m.next {
-		m.v(s, now)
+	if m := s.mail.take(); m != nil {
+		if len(s.waiting) > 0 {
+			s.flushWaiting(now) // an update applies between bursts, not within one
+		}
+		for ; m != nil; m = m.next {
+			m.v(s, now)
+		}
 	}
 	s.reclaim()
 	s.takeIn(now)
@@ -329,6 +338,7 @@ func (s *Shard) borrow() (cell int32, buf []byte) {
 // flush forwards the bursts, transmits what transports have pending and sends.
 func (s *Shard) flush(now mono.Time) {
 	s.stages.enter(StageRoute, 0)
+	s.divide(now)
 	s.forward(now)
 	s.stages.enter(StageOther, 0)
 	for _, t := range s.drain {
@@ -362,11 +372,11 @@ func (s *Shard) forward(now mono.Time) {
 			l.forward(now, l.st)
 		}
 	}
-	s.endBursts()
+	s.endForward()
 }
 
-// endBursts forgets the bursts of this turn.
-func (s *Shard) endBursts() {
+// endForward forgets the bursts that were forwarded.
+func (s *Shard) endForward() {
 	for _, st := range s.dirty {
 		st.endBurst()
 	}
@@ -376,4 +386,19 @@ func (s *Shard) endBursts() {
 	}
 	clear(s.receivers)
 	s.dirty, s.receivers = s.dirty[:0], s.receivers[:0]
+}
+
+// flushWaiting sends the bursts that wait.
+func (s *Shard) flushWaiting(now mono.Time) {
+	s.dirty, s.waiting = append(s.dirty, s.waiting...), s.waiting[:0]
+	s.gather.until = 0
+	s.forward(now)
+	s.tx.flush()
+}
+
+// endBursts forgets all bursts.
+func (s *Shard) endBursts() {
+	s.dirty, s.waiting = append(s.dirty, s.waiting...), s.waiting[:0]
+	s.gather.until = 0
+	s.endForward()
 }

@@ -17,6 +17,8 @@ type Stats struct {
 	NACKs, Retransmitted       uint64 // requests of receivers, packets sent again
 	KeyframeRequests           uint64 // sent to sources
 	HandedOver                 uint64 // datagrams passed between shards
+	BurstWaits, BurstGains     uint64 // bursts that waited for the rest of their frame, and those to which some of it came
+	PaddingBytes               uint64 // added to packets, once for all receivers
 	AddressTakeovers           uint64 // remote addresses that changed transport
 	Panics                     uint64
 	Strangers                  uint64 // STUN packets that no endpoint claims
@@ -47,6 +49,9 @@ func (e *Engine) Stats() Stats {
 		st.Retransmitted += c.retransmitted.Load()
 		st.KeyframeRequests += c.keyframeRequests.Load()
 		st.HandedOver += c.handedOver.Load()
+		st.BurstWaits += c.burstWaits.Load()
+		st.BurstGains += c.burstGains.Load()
+		st.PaddingBytes += c.padded.Load()
 		st.AddressTakeovers += c.takeovers.Load()
 		st.Panics += c.panics.Load()
 		st.Strangers += s.strangers.Load()

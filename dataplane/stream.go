@@ -71,11 +71,12 @@ type Stream struct {
 	keyPending  bool      // one is to be sent with the next feedback
 
 	// What forwards: home and mirrors.
-	legs   []*leg
-	burst  []packet
-	listed bool // in the shard's dirty list
-	cache  *cache
-	report senderReport
+	legs     []*leg
+	burst    []packet
+	listed   bool // in a list of the shard
+	patience patience
+	cache    *cache
+	report   senderReport
 }
 
 // senderReport is a source's mapping of its media clock to wall-clock time.
@@ -129,12 +130,13 @@ func (st *Stream) Write(pkt []byte) {
 			s.drop(DropFormat)
 			return
 		}
-		seq, _ := st.rx.arrive(now, &v, st.cfg.ClockRate)
-		st.enqueue(packet{v: v, seq: seq, keyframe: true, cell: cell})
+		unpad(&v)
+		seq, ahead := st.rx.arrive(now, &v, st.cfg.ClockRate)
+		st.enqueue(packet{v: v, seq: seq, keyframe: true, cell: cell, first: ahead > 0})
 	})
 }
 
-// enqueue adds a packet to the burst of this turn.
+// enqueue adds a packet to the burst.
 func (st *Stream) enqueue(p packet) {
 	st.burst = append(st.burst, p)
 	if !st.listed {
@@ -144,6 +146,7 @@ func (st *Stream) enqueue(p packet) {
 }
 
 func (st *Stream) endBurst() {
+	st.shard.letGo(st)
 	st.burst = st.burst[:0]
 	st.listed = false
 }
@@ -158,6 +161,9 @@ func (st *Stream) keep(now mono.Time) {
 			s.views = append(s.views, st.burst[i].v)
 		}
 		st.tap(now, st.t, s.views)
+	}
+	if s.padding > 0 && st.origin == st {
+		bump(&s.count.padded, st.pad(s.padding))
 	}
 	for _, m := range st.mirrors {
 		st.mirror(m)

@@ -15,17 +15,22 @@ type Rewrite struct {
 	// MaxExtensionData bytes are left out. An id that Extra writes should
 	// be the target of none in IDs.
 	Extra [MaxExtra]ExtPair
+	// KeepPadding announces v's padding: append v.Body(), not v.Payload().
+	KeepPadding bool
 }
 
 // AppendRewritten appends to dst the complete header with which v's payload
 // goes to the receiver r describes, and returns the extended slice: append
 // v.Payload(), or encrypt it, behind. Extensions go in one-byte form if all of
 // them fit it, else in two-byte form; an extension of a profile other than
-// RFC 8285's is dropped. Padding is not carried over. dst does not overlap v.
+// RFC 8285's is dropped. dst does not overlap v.
 func AppendRewritten(dst []byte, v View, r *Rewrite) []byte {
 	first, second := uint8(versionBits)|v.CSRCCount, r.PayloadType&typeMask
 	if v.Marker {
 		second |= markerBit
+	}
+	if r.KeepPadding && v.padding > 0 {
+		first |= paddingBit
 	}
 	start := len(dst)
 	dst = appendFixed(dst, first, second, r.Seq, r.Timestamp, r.SSRC)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -254,6 +255,49 @@ func TestAppendRewritten(t *testing.T) {
 	r.IDs, r.Extra = [16]uint8{1: 2}, [MaxExtra]ExtPair{}
 	if got := AppendRewritten(nil, v, &r); !bytes.Equal(got[12:], unhex(t, "bede 0001 20aa 0000")) {
 		t.Errorf("two-byte form: %x", got[12:])
+	}
+}
+
+func TestSetPadding(t *testing.T) {
+	h := Header{PayloadType: 100, Seq: 7}
+	room := make([]byte, 0, 400)
+	v, _ := Parse(append(h.Append(room), "payload"...))
+	plain := bytes.Clone(v.Raw)
+	for _, n := range []uint8{1, 255, 2, 0, 3, 0} {
+		if !v.SetPadding(n) {
+			t.Fatalf("%d bytes are refused", n)
+		}
+		want := plain
+		if n > 0 {
+			h.Padding = true
+			want = AppendPadding(append(h.Append(nil), "payload"...), n)
+		}
+		if !bytes.Equal(v.Raw, want) || v.Padding() != int(n) || string(v.Payload()) != "payload" || len(v.Body()) != 7+int(n) {
+			t.Fatalf("%d bytes: %x, want %x", n, v.Raw, want)
+		}
+		again, ok := Parse(v.Raw)
+		if !ok || !reflect.DeepEqual(again, v) {
+			t.Fatalf("%d bytes: parses to %+v, want %+v", n, again, v)
+		}
+		var r Rewrite
+		if out := AppendRewritten(nil, v, &r); out[0]&paddingBit != 0 {
+			t.Errorf("padding is announced though it is not kept")
+		}
+		r.KeepPadding = true
+		if out, ok := Parse(append(AppendRewritten(nil, v, &r), v.Body()...)); !ok || out.Padding() != int(n) || string(out.Payload()) != "payload" {
+			t.Errorf("%d bytes on: %+v", n, out)
+		}
+	}
+	for _, n := range []int{len(plain), len(plain) + 9, MaxPacket} {
+		v, _ = Parse(append(make([]byte, 0, n), plain...))
+		if v.SetPadding(10) != (n == MaxPacket) {
+			t.Errorf("room for %d bytes: %v", n-len(plain), n != MaxPacket)
+		}
+	}
+	whole := make([]byte, MaxPacket, MaxPacket+10)
+	whole[0] = versionBits
+	if v, ok := Parse(whole); !ok || v.SetPadding(1) {
+		t.Error("a packet grows beyond MaxPacket")
 	}
 }
 

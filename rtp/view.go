@@ -93,6 +93,28 @@ func (v *View) Payload() []byte {
 // Padding returns the number of padding bytes, 0 to 255, the count included.
 func (v *View) Padding() int { return int(v.padding) }
 
+// Body returns the payload and the padding behind it.
+func (v *View) Body() []byte { return v.Raw[v.header:] }
+
+// SetPadding replaces the padding with n bytes of it, the count included
+// (RFC 3550 §5.1); 0: none. Raw grows within its capacity; where that, or
+// MaxPacket, is too small, SetPadding reports false and changes nothing.
+func (v *View) SetPadding(n uint8) bool {
+	end := len(v.Raw) - int(v.padding)
+	size := end + int(n)
+	if size > cap(v.Raw) || size > MaxPacket {
+		return false
+	}
+	v.Raw, v.padding = v.Raw[:size], n
+	v.Raw[0] &^= paddingBit
+	if n > 0 {
+		v.Raw[0] |= paddingBit
+		clear(v.Raw[end:])
+		v.Raw[size-1] = n
+	}
+	return true
+}
+
 // CSRC returns contributing source i, where i < CSRCCount.
 func (v *View) CSRC(i int) uint32 {
 	if uint(i) >= uint(v.CSRCCount) {
