@@ -7,7 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/sfu"
+	"github.com/sluicertc/sluice/sockets"
 )
 
 // metrics is the handler of /metrics.
@@ -43,6 +45,15 @@ var (
 	descStrangers  = desc("strangers_total", "STUN packets that no session claims.")
 	descCtl        = desc("control_events_total", "Control packets lost inside: queue full, or not sent.", "event")
 	descSocket     = desc("socket_events_total", "What the sockets did.", "event")
+	descWaits      = desc("burst_waits_total", "Bursts of a stream that waited for the rest of their frame, by whether some of it came.", "gained")
+	descPadding    = desc("padding_bytes_total", "RTP padding added to make packets equally long, once for all receivers.")
+	descSteering   = desc("steering_active", "Whether a BPF program tells the kernel which shard gets a datagram.")
+	descSteered    = desc("steered_datagrams_total", "Datagrams given to a shard by the BPF program, by what decided.", "by")
+	descFlows      = desc("steering_flows", "Remote addresses steered to a shard.")
+	descRefused    = desc("steering_refused_total", "Remote addresses that found no room in the flow map.")
+	descStageNs    = desc("stage_sampled_nanoseconds_total", "Time that sampled turns of the data lanes spent in a stage.", "stage")
+	descStagePkts  = desc("stage_sampled_packets_total", "Packets that went through a stage in sampled turns.", "stage")
+	descRuns       = desc("socket_run_datagrams", "Datagrams in one message to the kernel.")
 	descSockDgrams = desc("socket_datagrams_total", "Datagrams on the sockets.", "direction")
 	descSockBytes  = desc("socket_bytes_total", "Bytes on the sockets.", "direction")
 )
@@ -81,7 +92,17 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(descStrangers, s.Strangers)
 	count(descCtl, s.CtlOverflow, "overflow")
 	count(descCtl, s.CtlSendErrors, "send_error")
+	count(descWaits, s.BurstGains, "yes")
+	count(descWaits, s.BurstWaits-min(s.BurstGains, s.BurstWaits), "no")
+	count(descPadding, s.PaddingBytes)
+	for i, x := range s.Stages {
+		stage := dataplane.Stage(i).String()
+		count(descStageNs, x.Nanoseconds, stage)
+		count(descStagePkts, x.Packets, stage)
+	}
+	collectSteering(count, gauge, &s.Steering)
 	k := &s.Sockets
+	ch <- runs(k)
 	count(descSockDgrams, k.Received, "in")
 	count(descSockDgrams, k.Sent, "out")
 	count(descSockBytes, k.ReceivedBytes, "in")
@@ -92,6 +113,32 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	} {
 		count(descSocket, n, event)
 	}
+}
+
+func collectSteering(count func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, int, ...string), s *dataplane.SteeringStats) {
+	active := 0
+	if s.Active {
+		active = 1
+	}
+	gauge(descSteering, active)
+	gauge(descFlows, s.Flows)
+	count(descRefused, s.Refused)
+	count(descSteered, s.Flow, "flow")
+	count(descSteered, s.Ufrag, "ufrag")
+	count(descSteered, s.Hash, "hash")
+	count(descSteered, s.Errors, "error")
+}
+
+// runs is the histogram of how many datagrams a message holds.
+func runs(k *sockets.Stats) prometheus.Metric {
+	buckets, sum := map[float64]uint64{}, uint64(0)
+	for i, n := range k.Runs {
+		sum += n
+		if i < len(k.Runs)-1 {
+			buckets[float64(uint(1)<<i)] = sum
+		}
+	}
+	return prometheus.MustNewConstHistogram(descRuns, sum, float64(k.Sent), buckets)
 }
 
 func (c *collector) collectSFU(gauge func(d *prometheus.Desc, n int, labels ...string)) {

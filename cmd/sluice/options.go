@@ -11,12 +11,17 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluicertc/sluice/sfu/whip"
 )
 
 // defaultUDP is one port for all media, so that one rule opens a firewall.
 const defaultUDP = ":7881"
+
+// maxDelay is what a flag may let packets wait on purpose: more would be heard
+// and seen.
+const maxDelay = 20 * time.Millisecond
 
 // options are what flags and environment say.
 type options struct {
@@ -29,6 +34,11 @@ type options struct {
 	iceServers      []whip.ICEServer
 	iceLite         bool
 	shards          int
+	noSteering      bool
+	noGSO           bool
+	burstDelay      time.Duration
+	wakeupDelay     time.Duration
+	runPadding      int
 	tlsCert, tlsKey string
 	debugPublic     bool
 	logLevel        slog.Level
@@ -69,6 +79,11 @@ func (o *options) flags(r *raw) *flag.FlagSet {
 	fs.Var(&r.iceServers, "ice-server", "")
 	fs.BoolVar(&o.iceLite, "ice-lite", false, "")
 	fs.IntVar(&o.shards, "shards", 0, "")
+	fs.BoolVar(&o.noSteering, "no-steering", false, "")
+	fs.BoolVar(&o.noGSO, "no-gso", false, "")
+	fs.DurationVar(&o.burstDelay, "max-burst-delay", time.Millisecond, "")
+	fs.DurationVar(&o.wakeupDelay, "max-wakeup-delay", time.Millisecond, "")
+	fs.IntVar(&o.runPadding, "max-run-padding", 0, "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "")
 	fs.BoolVar(&o.debugPublic, "debug-public", false, "")
@@ -148,6 +163,12 @@ func (o *options) check(r *raw) error {
 		return errors.New("--shards: want 0 (one for each processor) to 256")
 	case o.maxSessions < 1:
 		return errors.New("--max-sessions: want at least 1")
+	}
+	if o.burstDelay < 0 || o.burstDelay > maxDelay || o.wakeupDelay < 0 || o.wakeupDelay > maxDelay {
+		return fmt.Errorf("--max-burst-delay and --max-wakeup-delay: want a time such as 500us, up to %v; 0 for none", maxDelay)
+	}
+	if o.runPadding < 0 || o.runPadding > 255 {
+		return errors.New("--max-run-padding: want 0 to 255 bytes")
 	}
 	if o.includeLoopback, err = parseAuto(r.loopback, loopbackHost(host)); err != nil {
 		return err

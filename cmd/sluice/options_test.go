@@ -60,6 +60,10 @@ func TestMistakesAreExplained(t *testing.T) {
 		"--tls-cert x":              "--tls-key",
 		"--shards -1":               "0",
 		"--max-sessions 0":          "1",
+		"--max-burst-delay 1s":      "500us",
+		"--max-wakeup-delay -1ms":   "500us",
+		"--max-burst-delay 5":       "max-burst-delay",
+		"--max-run-padding 256":     "255",
 		"--include-loopback maybe":  "auto",
 		"--log-level loud":          "debug",
 		"--log-format xml":          "json",
@@ -114,7 +118,7 @@ func TestHelpIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range strings.Fields("http udp announce token origin ice-server ice-lite shards tls-cert tls-key debug-public log-level log-format max-sessions include-loopback") {
+	for _, n := range strings.Fields("http udp announce token origin ice-server ice-lite shards tls-cert tls-key debug-public log-level log-format max-sessions include-loopback max-burst-delay max-wakeup-delay max-run-padding no-gso no-steering") {
 		if fs.Lookup(n) == nil || !strings.Contains(" "+strings.Join(names, " ")+" ", " "+n+" ") {
 			t.Errorf("--%s is missing", n)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/sfu"
 	"github.com/sluicertc/sluice/sfu/whip"
+	"github.com/sluicertc/sluice/sockets"
 	"github.com/sluicertc/sluice/webrtc"
 )
 
@@ -139,11 +140,24 @@ func listenUDP(o *options, log *slog.Logger) (*dataplane.Engine, error) {
 		log.Warn("the default UDP port is taken: using any that is free; name one with --udp to open it in a firewall", "port", addr.Port())
 		addr = netip.AddrPortFrom(addr.Addr(), 0)
 	}
-	e, err := dataplane.New(dataplane.Config{Addr: addr, Shards: o.shards, Logger: log})
+	e, err := dataplane.New(dataplane.Config{
+		Addr: addr, Shards: o.shards, Logger: log,
+		NoSteering: o.noSteering, MaxBurstDelay: orNever(o.burstDelay), MaxRunPadding: o.runPadding,
+		Sockets: sockets.Config{NoGSO: o.noGSO, MaxWakeupDelay: orNever(o.wakeupDelay)},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot bind --udp %s: %w", o.udp, err)
 	}
 	return e, nil
+}
+
+// orNever is a bound as the configurations of the library have it, where zero
+// is the default.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 func free(addr netip.AddrPort) error {

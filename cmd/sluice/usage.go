@@ -54,6 +54,16 @@ Flags, each also an environment variable (--max-sessions is SLUICE_MAX_SESSIONS)
   --origin URL,...       web pages of these origins may use the server; * all
   --max-sessions N       refuse more than N peers (10000)
   --shards N             data lanes, 0 for one for each processor (0)
+  --max-burst-delay T    let the packets of a video frame wait for the rest of
+                         it, for T at most and only under load: fewer, longer
+                         writes; 0 for never (1ms)
+  --max-wakeup-delay T   under load look for packets every T instead of being
+                         woken by each; 0 for never (1ms)
+  --max-run-padding N    pad a packet by up to N bytes to the length of its
+                         neighbours, which saves writes and costs bytes (0)
+  --no-gso               send each packet by itself (UDP_SEGMENT is not used)
+  --no-steering          leave it to the kernel's hash which data lane gets a
+                         packet, though BPF programs could be loaded
   --debug-public         show /debug/ and /metrics to everybody, not only to
                          clients on this machine
   --log-level LEVEL      debug, info, warn or error (info)
