@@ -48,7 +48,7 @@ func TestGCMAtEveryLevel(t *testing.T) {
 
 func TestCMAtEveryLevel(t *testing.T) {
 	for name, f := range map[string]func(*testing.T){
-		"vectors": TestCMVectors, "HMAC": TestHMACOfRFC2202, "lengths": TestCMEveryLength, "shared payload": TestCMSharedPayload, "wrong lengths": TestCMWrongLengthsPanic,
+		"vectors": TestCMVectors, "HMAC": TestHMACOfRFC2202, "Wycheproof": TestHMACWycheproof, "lengths": TestCMEveryLength, "shared payload": TestCMSharedPayload, "wrong lengths": TestCMWrongLengthsPanic,
 		"flipped bits": TestCMFlippedBitTouchesNothing, "clear": TestCMClearZeroesTheKey, "allocations": TestCMAllocatesNothing,
 	} {
 		t.Run(name, func(t *testing.T) { atEveryHash(t, f) })

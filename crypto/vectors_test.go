@@ -7,27 +7,35 @@ import (
 	"testing"
 )
 
-// The cases of Project Wycheproof: see testdata/wycheproof/README.md.
-func TestGCMWycheproof(t *testing.T) {
-	raw, err := os.ReadFile("testdata/wycheproof/aes_gcm.json")
+// A wycheproof is a file of Project Wycheproof: see testdata/wycheproof/README.md.
+type wycheproof struct {
+	TestGroups []struct {
+		IVSize, KeySize, TagSize int // bits
+		Tests                    []wycheproofCase
+	}
+}
+
+type wycheproofCase struct {
+	TcID                       int
+	Key, IV, AAD, Msg, CT, Tag string
+	Comment, Result            string
+}
+
+func readWycheproof(t *testing.T, name string) (file wycheproof) {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/wycheproof/" + name)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var file struct {
-		TestGroups []struct {
-			IVSize, KeySize, TagSize int
-			Tests                    []struct {
-				TcID                       int
-				Key, IV, AAD, Msg, CT, Tag string
-				Comment, Result            string
-			}
-		}
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+func TestGCMWycheproof(t *testing.T) {
 	cases := 0
-	for _, g := range file.TestGroups {
+	for _, g := range readWycheproof(t, "aes_gcm.json").TestGroups {
 		if g.IVSize != 96 || g.TagSize != 128 || g.KeySize != 128 && g.KeySize != 256 {
 			t.Fatalf("a group of keys of %d, IVs of %d and tags of %d bits", g.KeySize, g.IVSize, g.TagSize)
 		}
@@ -47,8 +55,43 @@ func TestGCMWycheproof(t *testing.T) {
 			}
 		}
 	}
-	if cases < 40 {
-		t.Errorf("only %d cases", cases)
+	if cases != 133 {
+		t.Errorf("%d cases", cases)
+	}
+}
+
+// Messages are packets without payload: all but the last four bytes are the
+// header, those are the trailer. A batch of many takes the lanes that one
+// packet does not.
+func TestHMACWycheproof(t *testing.T) {
+	for _, count := range []int{1, 3, 64} {
+		cases := 0
+		for _, g := range readWycheproof(t, "hmac_sha1.json").TestGroups {
+			for _, c := range g.Tests {
+				cases++
+				msg, tag := unhex(t, c.Msg), unhex(t, c.Tag)
+				n := len(msg) - 4
+				jobs := make([]CMJob, count)
+				for i := range jobs {
+					jobs[i] = CMJob{Key: cmKey(t, make([]byte, 16), unhex(t, c.Key)), Header: n, TagLen: g.TagSize / 8}
+					jobs[i].Dst = append(bytes.Clone(msg[:n]), make([]byte, len(tag))...)
+					copy(jobs[i].Trailer[:], msg[n:])
+				}
+				valid := c.Result == "valid"
+				if SealCMBatch(jobs); bytes.Equal(jobs[count-1].Dst[n:], tag) != valid {
+					t.Errorf("%d %s: tag %x", c.TcID, c.Comment, jobs[count-1].Dst[n:])
+				}
+				for i := range jobs {
+					jobs[i].Src, jobs[i].Dst = append(bytes.Clone(msg[:n]), tag...), nil
+				}
+				if OpenCMBatch(jobs); jobs[0].OK != valid || jobs[count-1].OK != valid {
+					t.Errorf("%d %s: authentic %v", c.TcID, c.Comment, jobs[0].OK)
+				}
+			}
+		}
+		if cases != 102 {
+			t.Errorf("%d cases", cases)
+		}
 	}
 }
 
