@@ -15,6 +15,9 @@ type ChannelEvent = sctp.ChannelEvent
 type channels struct {
 	c      *sctp.Channels
 	meters []*Meter // with something buffered
+
+	tallied   [numChannelSums]uint64 // what the shard's counters have of it
+	talliedAt mono.Time
 }
 
 // Meter tells any goroutine how much one data channel has buffered.
@@ -130,6 +133,10 @@ func (t *Transport) transmitChannels(now mono.Time) {
 		t.shard.channelsAt = now
 	}
 	t.chans.measure()
+	if now.Sub(t.chans.talliedAt) >= countInterval {
+		t.chans.talliedAt = now
+		t.chans.tally(t.shard)
+	}
 	for {
 		ev, ok := t.chans.c.Event()
 		if !ok {

@@ -178,3 +178,37 @@ func TestRecordsOfOneReadAreJudgedOneByOne(t *testing.T) {
 		t.Errorf("%d records dropped, %d were bad", d, bad)
 	}
 }
+
+func TestEngineCountsItsAssociations(t *testing.T) {
+	a := newRig(t, 1).associate()
+	var id uint16
+	a.ends[0].tr.Channels(func(c *sctp.Channels, now mono.Time) {
+		var err error
+		if id, err = c.Open(now, sctp.ChannelParams{Label: "x"}); err != nil {
+			t.Error(err)
+		}
+	})
+	a.pass(10 * time.Millisecond)
+	send := func() {
+		m := new(Meter)
+		a.ends[0].tr.Send(m, id, false, make([]byte, 1000), func(err error) { t.Error(err) })
+		a.pass(2 * countInterval)
+		a.ends[0].tr.Channels(func(*sctp.Channels, mono.Time) {}) // counts what came since
+		a.pass(10 * time.Millisecond)
+	}
+	send()
+	st := a.r.e.Stats().Channels
+	if st.Associations != 2 || st.BytesSent < 1000 || st.BytesReceived != st.BytesSent || st.PacketsSent == 0 || st.PacketsReceived == 0 ||
+		st.SRTT <= 0 || st.CWND <= 0 || st.PeerWindow <= 0 || st.MTU < 2000 || st.Retransmissions != 0 {
+		t.Fatalf("%+v", st)
+	}
+	send()
+	for _, p := range a.ends {
+		p.tr.Close(nil)
+	}
+	a.r.step()
+	st = a.r.e.Stats().Channels
+	if st.Associations != 0 || st.SRTT != 0 || st.CWND != 0 || st.PeerWindow != 0 || st.MTU != 0 || st.BytesSent < 2000 || st.BytesReceived != st.BytesSent {
+		t.Fatalf("after the end: %+v", st)
+	}
+}

@@ -49,6 +49,7 @@ type counters struct {
 	burstWaits, burstGains  atomic.Uint64
 	padded                  atomic.Uint64
 	panics                  atomic.Uint64
+	channels                channelCounters
 	transports, takeovers   atomic.Uint64
 }
 

@@ -23,6 +23,7 @@ type Stats struct {
 	Panics                     uint64
 	Strangers                  uint64 // STUN packets that no endpoint claims
 	CtlOverflow, CtlSendErrors uint64
+	Channels                   ChannelStats
 	Sockets                    sockets.Stats
 	Steering                   SteeringStats
 	// Stages are what one turn of 64 spent where: nanoseconds divided by packets
@@ -58,6 +59,7 @@ func (e *Engine) Stats() Stats {
 		st.CtlOverflow += s.ctlOverflow.Load()
 		st.CtlSendErrors += s.ctlSendErrors.Load()
 		st.Transports += int(c.transports.Load())
+		c.channels.addTo(&st.Channels)
 		st.Sockets.Add(s.conn.Stats())
 		for i := range st.Stages {
 			st.Stages[i].Packets += s.stages.packets[i].Load()

@@ -242,6 +242,9 @@ func (t *Transport) remove(s *Shard) {
 	}
 	t.srtpIn, t.srtpOut, t.records = nil, nil, nil
 	t.remote = netip.AddrPort{}
+	if t.chans.c != nil {
+		t.chans.untally(s)
+	}
 	t.chans = channels{}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
 )
 
 // StatsReport is RTCStatsReport: statistics objects by id. They marshal to
@@ -49,6 +50,24 @@ type TransportStats struct {
 	TLSGroup                string `json:"tlsGroup,omitempty"`
 	SRTPCipher              string `json:"srtpCipher,omitempty"`
 	Shard                   int    `json:"shard"`
+}
+
+// SCTPTransportStats is RTCSctpTransportStats (webrtc-provisional-stats), and
+// what else tells how fast data channels can go.
+type SCTPTransportStats struct {
+	Stats
+	TransportID           string  `json:"transportId"`
+	SmoothedRoundTripTime float64 `json:"smoothedRoundTripTime,omitempty"` // s
+	CongestionWindow      uint64  `json:"congestionWindow"`                // bytes
+	ReceiverWindow        uint64  `json:"receiverWindow"`                  // bytes the peer would take
+	MTU                   uint64  `json:"mtu"`                             // bytes of an SCTP packet
+	UnackData             uint64  `json:"unackData"`                       // chunks sent and not acknowledged
+	PacketsSent           uint64  `json:"packetsSent"`
+	PacketsReceived       uint64  `json:"packetsReceived"`
+	BytesSent             uint64  `json:"bytesSent"`     // of messages, each once
+	BytesReceived         uint64  `json:"bytesReceived"` // of messages, each once
+	Retransmissions       uint64  `json:"retransmissions"`
+	Timeouts              uint64  `json:"timeouts"`
 }
 
 // CandidatePairStats is RTCIceCandidatePairStats.
@@ -308,10 +327,23 @@ func (c *collector) transport(tid string, t *transport, s *dataplane.TransportSt
 		}
 	}
 	c.report[tid] = ts
+	if s.HasChannels {
+		c.sctp(tid, &s.SCTP)
+	}
 	for _, tr := range c.pc.transceivers {
 		if tr.transport() == t {
 			c.rtp(tid, tr, s)
 		}
+	}
+}
+
+func (c *collector) sctp(tid string, s *sctp.Stats) {
+	id := "S" + tid
+	c.report[id] = &SCTPTransportStats{
+		Stats: c.base(id, "sctp-transport"), TransportID: tid, SmoothedRoundTripTime: s.SRTT.Seconds(),
+		CongestionWindow: uint64(s.CWND), ReceiverWindow: uint64(s.PeerWindow), MTU: uint64(s.MTU), UnackData: uint64(s.Unacked),
+		PacketsSent: s.PacketsSent, PacketsReceived: s.PacketsReceived, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
+		Retransmissions: s.Retransmissions, Timeouts: s.Timeouts,
 	}
 }
 

@@ -100,6 +100,13 @@ func TestStatsTellWhatHappened(t *testing.T) {
 	if da.MessagesSent != 1 || da.BytesSent != 4 || db.MessagesReceived != 1 || db.BytesReceived != 4 || da.State != "open" || da.Label != "first" || da.DataChannelID != db.DataChannelID {
 		t.Errorf("%+v %+v", da, db)
 	}
+	for _, r := range []StatsReport{ra, rb} {
+		s := only[*SCTPTransportStats](t, r)
+		if s.Type != "sctp-transport" || s.TransportID != only[*TransportStats](t, r).ID || s.SmoothedRoundTripTime <= 0 || s.CongestionWindow == 0 ||
+			s.ReceiverWindow == 0 || s.MTU < 1000 || s.BytesSent == 0 || s.PacketsSent == 0 || s.PacketsReceived == 0 {
+			t.Errorf("%+v", s)
+		}
+	}
 	a.Close()
 	if _, err := a.GetStats(); !errors.Is(err, ErrInvalidState) {
 		t.Error(err)

@@ -53,6 +53,15 @@ var (
 	descRefused    = desc("steering_refused_total", "Remote addresses that found no room in the flow map.")
 	descStageNs    = desc("stage_sampled_nanoseconds_total", "Time that sampled turns of the data lanes spent in a stage.", "stage")
 	descStagePkts  = desc("stage_sampled_packets_total", "Packets that went through a stage in sampled turns.", "stage")
+	descSCTP       = desc("sctp_associations", "SCTP associations, which carry data channels.")
+	descSCTPPkts   = desc("sctp_packets_total", "SCTP packets.", "direction")
+	descSCTPBytes  = desc("sctp_bytes_total", "Bytes of data-channel messages, each once.", "direction")
+	descSCTPRTX    = desc("sctp_retransmissions_total", "SCTP chunks sent again.")
+	descSCTPTimers = desc("sctp_timeouts_total", "Times an SCTP timer ran out.")
+	descSCTPRTT    = desc("sctp_round_trip_seconds", "Smoothed round-trip time, mean over the associations.")
+	descSCTPCWND   = desc("sctp_congestion_window_bytes", "Congestion window, mean over the associations.")
+	descSCTPRwnd   = desc("sctp_peer_window_bytes", "What the peer would take, mean over the associations.")
+	descSCTPMTU    = desc("sctp_mtu_bytes", "Largest packet, mean over the associations.")
 	descRuns       = desc("socket_run_datagrams", "Datagrams in one message to the kernel.")
 	descSockDgrams = desc("socket_datagrams_total", "Datagrams on the sockets.", "direction")
 	descSockBytes  = desc("socket_bytes_total", "Bytes on the sockets.", "direction")
@@ -101,6 +110,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(descStagePkts, x.Packets, stage)
 	}
 	collectSteering(count, gauge, &s.Steering)
+	collectSCTP(ch, count, &s.Channels)
 	k := &s.Sockets
 	ch <- runs(k)
 	count(descSockDgrams, k.Received, "in")
@@ -127,6 +137,24 @@ func collectSteering(count func(*prometheus.Desc, uint64, ...string), gauge func
 	count(descSteered, s.Ufrag, "ufrag")
 	count(descSteered, s.Hash, "hash")
 	count(descSteered, s.Errors, "error")
+}
+
+func collectSCTP(ch chan<- prometheus.Metric, count func(*prometheus.Desc, uint64, ...string), s *dataplane.ChannelStats) {
+	count(descSCTPPkts, s.PacketsReceived, "in")
+	count(descSCTPPkts, s.PacketsSent, "out")
+	count(descSCTPBytes, s.BytesReceived, "in")
+	count(descSCTPBytes, s.BytesSent, "out")
+	count(descSCTPRTX, s.Retransmissions)
+	count(descSCTPTimers, s.Timeouts)
+	gauge := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	gauge(descSCTP, float64(s.Associations))
+	n := float64(max(s.Associations, 1))
+	gauge(descSCTPRTT, s.SRTT.Seconds()/n)
+	gauge(descSCTPCWND, float64(s.CWND)/n)
+	gauge(descSCTPRwnd, float64(s.PeerWindow)/n)
+	gauge(descSCTPMTU, float64(s.MTU)/n)
 }
 
 // runs is the histogram of how many datagrams a message holds.

@@ -147,6 +147,7 @@ func TestEndpoints(t *testing.T) {
 		{"/metrics", "", "", 200, "sluice_socket_run_datagrams_bucket{le=\"64\"}"},
 		{"/metrics", "", "", 200, "sluice_steered_datagrams_total{by=\"flow\"}"},
 		{"/metrics", "", "", 200, "sluice_stage_sampled_nanoseconds_total{stage=\"protect\"}"},
+		{"/metrics", "", "", 200, "sluice_sctp_associations"},
 		{"/metrics", "", "", 200, "sluice_burst_waits_total{gained=\"no\"} 0"},
 		{"/nothing", "", "application/problem+json", 404, "/nothing"},
 		{"/whip/", "", "application/problem+json", 404, "nothing"},
