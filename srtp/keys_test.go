@@ -258,6 +258,8 @@ func TestStateOfAnotherContextIsRefused(t *testing.T) {
 	for n := range state {
 		wantErr(t, "cut short", newContext(t, AEAD_AES_128_GCM, 1).RestoreState(state[:n]), ErrState)
 	}
+	longMKI := append(bytes.Clone(state[:stateHead]), bytes.Repeat([]byte{255}, 1+255+8)...)
+	wantErr(t, "a master key identifier of 255 bytes", newContext(t, AEAD_AES_128_GCM, 1).RestoreState(longMKI), ErrState)
 	wantErr(t, "with something behind", newContext(t, AEAD_AES_128_GCM, 1).RestoreState(append(bytes.Clone(state), 0)), ErrState)
 	twice := append(bytes.Clone(state), state[len(state)-stateStream:]...)
 	twice[15] = 2

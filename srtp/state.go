@@ -68,7 +68,7 @@ func (c *Context) RestoreState(b []byte) error {
 		if len(rest) < 1 || len(rest) < 1+int(rest[0])+8 {
 			return ErrState
 		}
-		mki := rest[1 : 1+rest[0]]
+		mki := rest[1 : 1+int(rest[0])]
 		at := c.keyAt(mki) + 1 // keyInUse is 0
 		if len(mki) == 0 && len(c.mki) == 0 {
 			at = 0
