@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/sluicertc/sluice => ..
 
 require (
+	github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50
 	github.com/klauspost/cpuid/v2 v2.3.0
 	github.com/minio/sha256-simd v1.0.1
 	github.com/pion/dtls/v3 v3.1.8
