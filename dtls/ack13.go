@@ -108,7 +108,8 @@ func (c *Conn) transmitACK(b []byte) int {
 	if !c.ackDue || !c.ours(c.writeEpoch) {
 		return 0
 	}
-	payload := c.ackPayload(len(b) - overhead13)
+	r := c.layer(c.writeEpoch)
+	payload := c.ackPayload(min(len(b)-r.overhead, r.MaxPlaintext()))
 	if payload == nil {
 		return 0
 	}
@@ -117,28 +118,30 @@ func (c *Conn) transmitACK(b []byte) int {
 
 // handleACK takes an authentic ACK. What it leaves open is sent at once, unless
 // that has only just been done (RFC 9147 §7.2).
-func (c *Conn) handleACK(now mono.Time, ack []byte) error {
-	updated := false
-	if !numbersOf(ack, func(n recordNumber) {
-		if n.epoch() >= epochTraffic {
-			// KeyUpdate is all we send there, and its owner numbers it.
-			updated = updated || c.updating && n.epoch() == c.writeEpoch
-			return
+func (c *Conn) handleACK(now mono.Time, plain []byte) error {
+	r := reader{b: plain}
+	ack := r.bytes(len(plain) - numberLen)
+	r.bytes(numberLen - 2)
+	post := r.u16()
+	if !r.done() || !numbersOf(ack, func(n recordNumber) {
+		if n.epoch() < epochTraffic {
+			c.out.acknowledge(n)
 		}
-		c.out.acknowledge(n)
 	}) {
 		return ErrMessage
 	}
 	switch {
-	case updated:
-		c.writeEpoch++
-		c.updating = false
+	case c.posting != 0 && post == c.nextSeq:
+		if c.posting == typeKeyUpdate {
+			c.writeEpoch++
+		}
+		c.posting = 0
 		c.out.stop()
-		c.updateIfWanted(now)
-	case c.updating || len(c.out.items) == 0:
+		c.postNext(now)
+	case c.posting != 0 || len(c.out.items) == 0:
 	case c.out.acknowledged():
 		c.out.stop()
-		c.updateIfWanted(now)
+		c.postNext(now)
 	case c.out.resendAt != 0 && c.out.again(now, c.cfg.FlightInterval/4):
 		c.stats.Resent++
 	}

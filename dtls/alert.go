@@ -23,10 +23,13 @@ const (
 	AlertInsufficientSecurity Alert = 71
 	AlertInternalError        Alert = 80
 	AlertUserCanceled         Alert = 90
+	AlertTooManyCIDsRequested Alert = 52 // RFC 9147 §9
 	AlertNoRenegotiation      Alert = 100
 	AlertMissingExtension     Alert = 109
 	AlertUnsupportedExtension Alert = 110
 	AlertCertificateRequired  Alert = 116
+
+	AlertNoApplicationProtocol Alert = 120 // RFC 7301 §3.2
 )
 
 const (
@@ -55,6 +58,9 @@ var alertNames = map[Alert]string{
 	AlertMissingExtension:     "missing_extension",
 	AlertUnsupportedExtension: "unsupported_extension",
 	AlertCertificateRequired:  "certificate_required",
+	AlertTooManyCIDsRequested: "too_many_cids_requested",
+
+	AlertNoApplicationProtocol: "no_application_protocol",
 }
 
 // String returns the name of RFC 5246, or "alert(n)".

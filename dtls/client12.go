@@ -92,6 +92,9 @@ func (c *Conn) onServerHello12(m message, sh *serverHello) error {
 	if !sh.ems && !c.cfg.AllowLegacyMasterSecret {
 		return fatal(AlertHandshakeFailure, ErrExtendedMasterSecret)
 	}
+	if err := c.takeOptions(&sh.options); err != nil {
+		return err
+	}
 	h.ems = sh.ems
 	c.sess.suite = suite
 	c.sess.serverRandom = sh.random

@@ -18,7 +18,8 @@ func (c *Conn) onServerHello13(now mono.Time, m message, sh *serverHello) error 
 	// DTLS 1.2 do not belong here (RFC 8446 §4.2).
 	if s == nil || !slices.Contains(c.hs.hello.suites, sh.suite) || sh.version != VersionDTLS12 ||
 		len(sh.sessionID) > 0 || sh.compression != 0 ||
-		sh.points != nil || sh.profile != 0 || sh.ems || sh.reneg != nil {
+		sh.points != nil || sh.profile != 0 || sh.ems || sh.reneg != nil || sh.alpn != nil || sh.limit != 0 ||
+		sh.retry() && (sh.id != nil || sh.rrc) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
 	hello := message{raw: c.hs.transcript} // ours is all there is so far
@@ -36,6 +37,10 @@ func (c *Conn) onServerHello13(now mono.Time, m message, sh *serverHello) error 
 	if err != nil {
 		return err
 	}
+	c.state.Version = VersionDTLS13
+	if err := c.takeOptions(&sh.options); err != nil {
+		return err
+	}
 	if h.retried == nil {
 		h.suite = s
 		h.transcript = s.hash()
@@ -44,7 +49,6 @@ func (c *Conn) onServerHello13(now mono.Time, m message, sh *serverHello) error 
 	h.hear(m)
 	h.offer = nil
 	c.hs.transcript = nil
-	c.state.Version = VersionDTLS13
 	c.state.CipherSuite = s.id
 	c.state.Group = sh.share.group
 	c.state.ExtendedMasterSecret = true
@@ -115,7 +119,7 @@ func (c *Conn) onEncryptedExtensions(m message) error {
 	switch ee.foreign {
 	case 0:
 	case extSupportedVersions, extKeyShare, extCookie, extSignatureAlgorithms, extPreSharedKey,
-		extPointFormats, extExtendedMasterSecret, extRenegotiationInfo: // not in this message (RFC 8446 §4.2)
+		extPointFormats, extExtendedMasterSecret, extRenegotiationInfo, extConnectionID, extRRC: // not in this message (RFC 8446 §4.2)
 		return fatal(AlertIllegalParameter, ErrParameter)
 	default:
 		return fatal(AlertUnsupportedExtension, ErrParameter)
@@ -126,7 +130,11 @@ func (c *Conn) onEncryptedExtensions(m message) error {
 	if ee.profile != 0 && (!slices.Contains(offered, ee.profile) || len(ee.mki) > 0) { // RFC 5764 §4.1.1, §4.1.3
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
+	if err := c.takeOptions(&ee.options); err != nil {
+		return err
+	}
 	c.state.SRTPProfile = ee.profile
+	c.dress(c.hand)
 	c.hs13.hear(m)
 	c.hs.state = stateCertificateRequest
 	return nil

@@ -89,6 +89,32 @@ type Config struct {
 	// exporters, which SRTP is; every browser and every other WebRTC stack has it.
 	AllowLegacyMasterSecret bool
 
+	// ALPN are the application protocols we speak, in order of preference (RFC
+	// 7301): for WebRTC ALPNWebRTC or ALPNConfidential (RFC 8833). A server that
+	// shares none of those a client offers ends the handshake with
+	// no_application_protocol; a peer that offers or answers nothing is put up
+	// with, see ConnectionState.ALPN. Nil: neither offered nor answered.
+	ALPN []string
+
+	// PadTo pads what is sealed with zeros to a multiple of so many bytes, as far
+	// as the datagram has room, which hides lengths (RFC 8446 §5.4). 0: no
+	// padding; nor is there any in DTLS 1.2 without the peer's connection ID.
+	PadTo int
+	// RecordSizeLimit is the longest plaintext the peer may seal in a record, in
+	// bytes, 64 to 16385 (RFC 8449; in DTLS 1.3 the content type counts). 0: a
+	// client asks for no limit. The peer's is obeyed in any case.
+	RecordSizeLimit int
+
+	// ConnectionID, if not nil, offers and accepts connection IDs (RFC 9146, RFC
+	// 9147 §9): these bytes, at most 32, begin every sealed record of the peer's,
+	// wherever it comes from. Empty: the peer's is used, we need none. All that a
+	// process hands out at one port must be of one length.
+	ConnectionID []byte
+	// ReturnRoutability lets both sides find out whether a peer can be reached at
+	// an address it has turned up at (RFC 9853); see Conn.CheckPath. It needs
+	// ConnectionID.
+	ReturnRoutability bool
+
 	// Rand is the source of randoms and signatures; nil means crypto/rand.Reader.
 	// The standard library may draw private keys from its own source instead.
 	Rand io.Reader
@@ -99,6 +125,13 @@ type Config struct {
 	// SERVER, and EXPORTER_SECRET. Whoever holds them reads the traffic.
 	KeyLog func(label string, clientRandom, secret []byte)
 }
+
+// Application protocols of WebRTC: media and data, and those that the application
+// must not see (RFC 8833 §3).
+const (
+	ALPNWebRTC       = "webrtc"
+	ALPNConfidential = "c-webrtc"
+)
 
 // ErrConfig: New was given something it cannot work with; the message says what.
 var ErrConfig = errors.New("dtls: unusable configuration")
@@ -121,6 +154,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if what := c.versions(); what != "" {
+		return bad(what)
+	}
+	if what := c.optional(); what != "" {
 		return bad(what)
 	}
 	if c.SRTPProfiles == nil {
@@ -157,7 +193,34 @@ func (c Config) withDefaults() (Config, error) {
 	c.RemoteFingerprints = slices.Clone(c.RemoteFingerprints)
 	c.CookieSecret = slices.Clone(c.CookieSecret)
 	c.CookieContext = slices.Clone(c.CookieContext)
+	c.ALPN = slices.Clone(c.ALPN)
+	if c.ConnectionID != nil {
+		c.ConnectionID = append([]byte{}, c.ConnectionID...)
+	}
 	return c, nil
+}
+
+// optional checks what belongs to options; it returns what is wrong.
+func (c *Config) optional() string {
+	n := 0
+	for _, name := range c.ALPN {
+		if n += 1 + len(name); len(name) == 0 || len(name) > 255 {
+			return "ALPN has a name that is empty or longer than 255 bytes"
+		}
+	}
+	switch {
+	case n > maxALPN:
+		return "ALPN is longer than 1024 bytes"
+	case c.PadTo < 0 || c.PadTo > maxFragment:
+		return "PadTo is not within 0 to 16384"
+	case c.RecordSizeLimit != 0 && (c.RecordSizeLimit < minRecordSize || c.RecordSizeLimit > maxFragment+1):
+		return "RecordSizeLimit is not within 64 to 16385"
+	case len(c.ConnectionID) > maxConnectionID:
+		return "ConnectionID is longer than 32 bytes"
+	case c.ReturnRoutability && c.ConnectionID == nil:
+		return "ReturnRoutability needs ConnectionID"
+	}
+	return ""
 }
 
 // versions fills in what bounds the negotiation; it returns what is wrong.

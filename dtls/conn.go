@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/sluicertc/sluice/internal/mono"
@@ -36,10 +37,12 @@ type Conn struct {
 	seq0       uint64 // next record sequence number of epoch 0
 	verify     []byte // a HelloVerifyRequest to send, as a whole datagram
 	alerts     []outAlert
-	writeEpoch uint16   // the highest we write in
+	writeEpoch uint16 // the highest we write in
+	agreed     agreement
 	hand       *Records // DTLS 1.3: epoch 2
 	records    *Records
 	handed     bool // records belongs to the data lane
+	maxPlain   int  // what goes into a record of its, in bytes
 	verified   bool // the peer's certificate has passed every check
 	asked      bool // VerifyPeer has agreed
 
@@ -54,8 +57,14 @@ type Conn struct {
 	ackAt                    mono.Time      // when, if the rest does not come
 	ackDue                   bool
 	nextSeq                  uint16 // message_seq after the handshake
-	updating                 bool   // a KeyUpdate of ours waits for its ACK
+	posting                  uint8  // the message of ours after the handshake that waits for its ACK; 0: none
 	updateWanted, updatePeer bool
+	offers                   []byte   // a NewConnectionId to be sent; nil: none
+	spare                    [][]byte // the peer's connection IDs that are not in use yet
+	idsWanted                uint8    // to be requested
+	idsAwaited, idsOwed      bool     // we have requested, the peer has
+
+	path pathCheck
 
 	events []Event
 	stats  Stats
@@ -79,8 +88,15 @@ type ConnectionState struct {
 	Group                Group
 	SignatureScheme      SignatureScheme // of the server's signature
 	SRTPProfile          SRTPProfile     // 0: none
+	ALPN                 string          // "": none was agreed on
 	ExtendedMasterSecret bool            // RFC 7627, or DTLS 1.3, which has no other
 	PeerCertificates     [][]byte        // DER, leaf first
+
+	// Connection IDs as negotiated, nil if they were not: what the peer puts into
+	// its records, and what we do.
+	LocalConnectionID, PeerConnectionID []byte
+	// ReturnRoutability tells whether CheckPath works.
+	ReturnRoutability bool
 }
 
 // session12 is what outlives the handshake: the secret and what exports need.
@@ -131,7 +147,7 @@ func (c *Conn) HandlePacket(now mono.Time, b []byte) error {
 	}
 	var first error
 	for len(b) > 0 && c.phase != phaseClosed {
-		rec, rest, ok := SplitRecord(b)
+		rec, rest, ok := SplitRecordCID(b, len(c.cfg.ConnectionID))
 		if !ok {
 			return firstOf(first, c.drop(ErrRecord))
 		}
@@ -243,6 +259,8 @@ func (c *Conn) handleOpened(now mono.Time, contentType uint8, plain []byte) erro
 	switch contentType {
 	case ContentAlert:
 		return c.sealedAlert(plain)
+	case ContentRoutability:
+		return c.HandlePath(now, netip.AddrPort{}, true, plain)
 	case ContentHandshake:
 		if c.phase != phaseHandshake {
 			return c.lateHandshake(now, plain)
@@ -259,6 +277,7 @@ func (c *Conn) HandleTimeout(now mono.Time) {
 	}
 	if c.phase == phaseConnected {
 		c.waiting(now)
+		c.path.expire(c, now)
 	}
 	if c.phase != phaseHandshake && c.phase != phaseVerify {
 		return
@@ -287,12 +306,12 @@ func (c *Conn) Timeout() mono.Time {
 	case phaseHandshake, phaseVerify:
 		return mono.Earliest(next, mono.Earliest(c.deadline, c.graceEnd))
 	case phaseConnected:
-		return next
+		return mono.Earliest(next, c.path.at)
 	}
 	return 0
 }
 
-// Event returns the next event: Connected at most once, then Closed once.
+// Event returns the next event: Connected at most once, at last Closed once.
 func (c *Conn) Event() (Event, bool) {
 	if len(c.events) == 0 {
 		return nil, false
@@ -302,7 +321,8 @@ func (c *Conn) Event() (Event, bool) {
 	return e, true
 }
 
-// Event is Connected or Closed.
+// Event is Connected or Closed, or where connection IDs were agreed on,
+// ConnectionIDsWanted, ConnectionIDChanged or PathChecked.
 type Event interface{ event() }
 
 // Connected: the handshake is done and the peer's certificate verified. Records,
@@ -313,13 +333,31 @@ type Connected struct{}
 // is ErrCloseNotify, ErrClosed, ErrTimeout, or an *AlertError.
 type Closed struct{ Err error }
 
-func (Connected) event() {}
-func (Closed) event()    {}
+// ConnectionIDsWanted: the peer asks for N more connection IDs of ours, 1 to 255
+// (RFC 9147 §9). OfferConnectionIDs answers, with fewer if need be.
+type ConnectionIDsWanted struct{ N int }
+
+// ConnectionIDChanged: our records must bear ID from now on. After hand-over their
+// owner calls Records.UseConnectionID; before, it is done.
+type ConnectionIDChanged struct{ ID []byte }
+
+// PathChecked: what CheckPath began is over. OK: the peer can be reached at Addr.
+type PathChecked struct {
+	Addr netip.AddrPort
+	OK   bool
+}
+
+func (Connected) event()           {}
+func (Closed) event()              {}
+func (ConnectionIDsWanted) event() {}
+func (ConnectionIDChanged) event() {}
+func (PathChecked) event()         {}
 
 // State describes the association, as far as it is known.
 func (c *Conn) State() ConnectionState {
 	s := c.state
 	s.PeerCertificates = slices.Clone(s.PeerCertificates)
+	s.ReturnRoutability = c.agreed.rrc
 	return s
 }
 
@@ -374,7 +412,9 @@ func (c *Conn) closed(err error) {
 	c.hs, c.hs13 = nil, nil
 	clear(c.sess.master[:])
 	clear(c.sess13.exporter)
-	c.ackAt, c.ackDue, c.updating = 0, false, false
+	c.ackAt, c.ackDue, c.posting = 0, false, 0
+	c.path = pathCheck{}
+	c.spare, c.offers = nil, nil
 	c.out.stop()
 	c.verify = nil
 	c.in.restart(0)

@@ -36,6 +36,8 @@ var (
 	ErrKeyExhausted = errors.New("dtls: key exhausted")
 	// ErrNotConnected: keys were asked for before Connected, or after the end.
 	ErrNotConnected = errors.New("dtls: not connected")
+	// ErrState: what Import was given is not what Export wrote.
+	ErrState = errors.New("dtls: not the state of an association")
 	// ErrNoSRTP: no SRTP profile was negotiated.
 	ErrNoSRTP = errors.New("dtls: no SRTP profile negotiated")
 	// ErrExport: a reserved label, or a length outside 1 to 4096.
@@ -48,6 +50,8 @@ var (
 	ErrCloseNotify = errors.New("dtls: closed by the peer")
 	// ErrClosed: Close was called. HandlePacket also returns it afterwards.
 	ErrClosed = errors.New("dtls: closed")
+	// ErrExported: Export gave the association away.
+	ErrExported = errors.New("dtls: association was exported")
 	// ErrTimeout: the handshake did not finish within Config.HandshakeTimeout.
 	ErrTimeout = errors.New("dtls: handshake timed out")
 	// ErrFingerprint: the peer's certificate matches no fingerprint.

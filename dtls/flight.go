@@ -92,6 +92,7 @@ func (c *Conn) Transmit(now mono.Time, b []byte) int {
 	}
 	n := c.transmitACK(b)
 	n += c.transmitFlight(b[n:], n == 0)
+	n += c.transmitPath(b[n:])
 	for len(c.alerts) > 0 && !c.handed {
 		a := c.alerts[0]
 		k := c.putRecord(b[n:], ContentAlert, c.writeEpoch, []byte{a.level, uint8(a.desc)})
@@ -147,17 +148,17 @@ func (c *Conn) transmitPart(b []byte, i int, first bool) int {
 		m.done = k > 0
 		return k
 	}
-	overhead := headerLen
+	overhead, most := headerLen, maxFragment
 	var number recordNumber
 	if r := c.layer(m.epoch); r != nil {
-		overhead = r.overhead
+		overhead, most = r.overhead, r.MaxPlaintext()
 		number = recordNumber(r.seal.epoch)<<48 | recordNumber(r.seal.next)
 	} else {
 		number = recordNumber(c.seq0)
 	}
 	length := len(m.raw) - messageHeaderLen
 	from, to := m.acked.gap(m.off, length)
-	room := len(b) - messageHeaderLen - overhead
+	room := min(len(b)-overhead, most) - messageHeaderLen
 	if room < 0 || (room < to-from && (room == 0 || !first && room < minFragment)) {
 		return 0
 	}

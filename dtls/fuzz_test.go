@@ -33,6 +33,7 @@ func FuzzClientHello(f *testing.F) {
 		versions: []uint16{VersionDTLS13, VersionDTLS12}, groups: groups[:], points: []byte{0},
 		schemes: offeredSchemes(), profiles: defaultProfiles[:], mki: []byte{}, ems: true, reneg: []byte{},
 		shares: []keyShare{{GroupX25519, make([]byte, 32)}}, cookie3: []byte{1},
+		options: options{alpn: appendALPN(nil, "webrtc", "c-webrtc"), limit: 100, id: []byte{1, 2}, rrc: true},
 	}
 	fuzzParse(f, func(b []byte) (clientHello, bool) {
 		h, ok := parseClientHello(b)
@@ -107,6 +108,40 @@ func FuzzCertificate13(f *testing.F) {
 		m.foreign = false // is not sent
 		return m, ok
 	}, func(m *certificate13) []byte { return m.append(nil) }, m.append(nil))
+}
+
+func FuzzNewConnectionID(f *testing.F) {
+	m := newConnectionID{ids: [][]byte{{1, 2}, {}}, usage: idSpare}
+	f.Add(m.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, ok := parseNewConnectionID(b)
+		if !ok {
+			return
+		}
+		if len(m.ids) > maxSpareIDs {
+			t.Fatal(len(m.ids))
+		}
+		again, ok := parseNewConnectionID(m.append(nil))
+		if !ok || !reflect.DeepEqual(again, m) {
+			t.Fatal(m, again)
+		}
+	})
+}
+
+// Whatever a datagram holds, its parts lie within it.
+func FuzzSplitRecordCID(f *testing.F) {
+	f.Add([]byte{25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 7, 7, 0, 1, 9}, uint8(2))
+	f.Add(append([]byte{0x3f, 7, 7, 0, 1, 0, 20}, make([]byte, 20)...), uint8(2))
+	f.Fuzz(func(t *testing.T, b []byte, idLen uint8) {
+		n := int(idLen % 40)
+		rec, rest, ok := SplitRecordCID(b, n)
+		if id, has := RecordCID(b, n); has && (len(id) != n || n == 0) {
+			t.Fatal(id)
+		}
+		if ok && (len(rec)+len(rest) != len(b) || len(rec) == 0) {
+			t.Fatal(len(rec), len(rest), len(b))
+		}
+	})
 }
 
 func FuzzRetryCookie(f *testing.F) {

@@ -12,18 +12,32 @@ func (c *Conn) Records() *Records {
 	if c.phase != phaseConnected {
 		return nil
 	}
+	c.measure()
 	c.handed = true
 	return c.records
 }
 
+// measure notes how much goes into a record of the traffic epochs, for the time
+// when Records is somebody else's.
+func (c *Conn) measure() {
+	c.maxPlain = min(c.cfg.MTU-c.records.overhead, c.records.MaxPlaintext())
+}
+
+// KeyLimitNear is no content type of any record. The owner of Records gives it to
+// HandleRecord, in the way of other content, when Records.WantsUpdate says so.
+const KeyLimitNear uint8 = 255
+
 // HandleRecord takes what Records.Open yielded for a record that is not
-// application data. The error, if any, is a reason for a drop, or ErrClosed.
+// application data, or KeyLimitNear, which is UpdateKeys. The error, if any, is a reason for a drop, or ErrClosed.
 func (c *Conn) HandleRecord(now mono.Time, contentType uint8, plaintext []byte) error {
 	if c.phase == phaseClosed {
 		return ErrClosed
 	}
 	if !c.handed {
 		return ErrUnexpected
+	}
+	if contentType == KeyLimitNear {
+		return c.UpdateKeys(now, false)
 	}
 	return c.drop(c.handleOpened(now, contentType, plaintext))
 }
@@ -38,7 +52,7 @@ func (c *Conn) TransmitRecord(now mono.Time, b []byte) (n int, contentType uint8
 		return 0, 0
 	}
 	if c.ackDue && !c.ours(c.writeEpoch) {
-		if ack := c.ackPayload(min(len(b), c.cfg.MTU-overhead13)); ack != nil {
+		if ack := c.ackPayload(min(len(b), c.maxPlain)); ack != nil {
 			return copy(b, ack), ContentACK
 		}
 	}

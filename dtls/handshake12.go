@@ -81,6 +81,7 @@ func (c *Conn) deriveKeys12(secret []byte) error {
 		return fatal(AlertInternalError, ErrInternal)
 	}
 	c.records = records
+	c.dress(records)
 	if c.cfg.KeyLog != nil {
 		random, master := s.clientRandom, s.master
 		c.cfg.KeyLog("CLIENT_RANDOM", random[:], master[:])

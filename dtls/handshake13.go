@@ -75,6 +75,7 @@ func (c *Conn) handshakeKeys(shared []byte) error {
 	if c.hand, err = newRecords13(h.suite, epochHandshake, local, remote); err != nil {
 		return fatal(AlertInternalError, ErrInternal)
 	}
+	c.dress(c.hand)
 	return nil
 }
 
@@ -97,6 +98,7 @@ func (c *Conn) trafficKeys() error {
 	if c.records, err = newRecords13(h.suite, epochTraffic, local, remote); err != nil {
 		return fatal(AlertInternalError, ErrInternal)
 	}
+	c.dress(c.records)
 	return nil
 }
 

@@ -8,11 +8,15 @@ const (
 	extPointFormats         uint16 = 11
 	extSignatureAlgorithms  uint16 = 13
 	extUseSRTP              uint16 = 14
+	extALPN                 uint16 = 16
 	extExtendedMasterSecret uint16 = 23
+	extRecordSizeLimit      uint16 = 28
 	extPreSharedKey         uint16 = 41
 	extSupportedVersions    uint16 = 43
 	extCookie               uint16 = 44
 	extKeyShare             uint16 = 51
+	extConnectionID         uint16 = 54
+	extRRC                  uint16 = 61
 	extRenegotiationInfo    uint16 = 0xff01
 )
 
@@ -34,6 +38,7 @@ type clientHello struct {
 	mki      []byte
 	ems      bool
 	reneg    []byte // contents of renegotiation_info, empty but not nil for an initial handshake
+	options
 
 	shares  []keyShare // DTLS 1.3: empty but not nil for an empty list
 	cookie3 []byte     // of the extension (RFC 8446 §4.2.2)
@@ -53,6 +58,7 @@ type serverHello struct {
 	mki     []byte
 	ems     bool
 	reneg   []byte
+	options
 	foreign bool // an extension we never offer was there
 
 	selected uint16   // supported_versions; 0: absent, so that version counts
@@ -117,7 +123,10 @@ func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
 		h.reneg = e.vec8()
 		ok = h.reneg != nil
 	default:
-		e.b, ok = nil, true
+		var known bool
+		if known, ok = h.options.extension(typ, e); !known {
+			e.b, ok = nil, true
+		}
 	}
 	return ok
 }
@@ -165,8 +174,11 @@ func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
 		h.reneg = e.vec8()
 		ok = h.reneg != nil
 	default:
-		h.foreign = true
-		e.b, ok = nil, true
+		var known bool
+		if known, ok = h.options.extension(typ, e); !known {
+			h.foreign = true
+			e.b, ok = nil, true
+		}
 	}
 	return ok
 }
@@ -247,7 +259,7 @@ func (h *clientHello) append(b []byte) []byte {
 	if h.profiles != nil {
 		b = appendSRTP(b, h.profiles, h.mki)
 	}
-	b = appendCommon(b, h.points, h.ems, h.reneg)
+	b = h.options.append(appendCommon(b, h.points, h.ems, h.reneg))
 	if h.cookie3 != nil {
 		b = appendVec16(binary.BigEndian.AppendUint16(b, extCookie), appendVec16(nil, h.cookie3))
 	}
@@ -289,7 +301,7 @@ func (h *serverHello) append(b []byte) []byte {
 	if h.profile != 0 {
 		b = appendSRTP(b, []SRTPProfile{h.profile}, h.mki)
 	}
-	b = appendCommon(b, h.points, h.ems, h.reneg)
+	b = h.options.append(appendCommon(b, h.points, h.ems, h.reneg))
 	return close16(b, all)
 }
 

@@ -25,6 +25,7 @@ func (c *Conn) startClient(now mono.Time) error {
 		compressions: []byte{0},
 		groups:       c.cfg.Groups,
 		schemes:      offeredSchemes(),
+		options:      c.offerOptions(),
 	}
 	if len(c.cfg.SRTPProfiles) > 0 {
 		h.hello.profiles = c.cfg.SRTPProfiles
@@ -49,6 +50,7 @@ func (c *Conn) startClient(now mono.Time) error {
 			h.hello.versions = append(h.hello.versions, VersionDTLS12)
 		} else {
 			h.hello.groups = classical(c.cfg.Groups)
+			h.hello.limit = min(h.hello.limit, maxFragment)
 		}
 		for i := range suites12 {
 			h.hello.suites = append(h.hello.suites, suites12[i].id)
@@ -131,7 +133,7 @@ func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
 		}
 		switch c.versionOf(&ch) {
 		case VersionDTLS13:
-			return c.handleHello13(now, m, &ch)
+			return c.handleHello13(now, m, recordSeq, &ch)
 		case VersionDTLS12:
 			return c.handleHello12(now, m, recordSeq, &ch)
 		}

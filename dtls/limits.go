@@ -86,6 +86,10 @@ const (
 	// maxFragment is the longest plaintext of a record (RFC 6347 §4.1).
 	maxFragment = 1 << 14
 
+	// maxMessageSeq is the message_seq after which we send no more messages, for it
+	// does not wrap (RFC 9147 §5.2): keys and connection IDs stay as they are.
+	maxMessageSeq = 1<<16 - 1
+
 	// maxSequence is the last sequence number of an epoch (RFC 6347 §4.1). Seal
 	// refuses to go beyond.
 	maxSequence = 1<<48 - 1
@@ -98,6 +102,32 @@ const (
 	// maxForgeries is the integrity limit of AES-GCM (RFC 9147 §4.5.3). Open
 	// refuses to go beyond.
 	maxForgeries = 1 << 36
+
+	// maxConnectionID is the longest connection ID we ask for. The peer's may have
+	// the 255 bytes there can be (RFC 9146 §3).
+	maxConnectionID = 32
+
+	// maxConnectionIDs is how many connection IDs of ours the peer may use at a
+	// time; the oldest goes for a new one.
+	maxConnectionIDs = 8
+
+	// maxSpareIDs is how many unused connection IDs of the peer's are kept. More
+	// are dropped (RFC 9147 §9).
+	maxSpareIDs = 8
+
+	// maxChallenges is how often an address is asked before it counts as out of
+	// reach.
+	maxChallenges = 3
+
+	// maxPathMessages bounds the answers to path challenges that wait to be sent.
+	maxPathMessages = 4
+
+	// minRecordSize is the smallest record_size_limit (RFC 8449 §4).
+	minRecordSize = 64
+
+	// maxALPN is the longest list of application protocols, in bytes, that New
+	// takes.
+	maxALPN = 1 << 10
 
 	// maxExport is the longest ExportKeyingMaterial answers.
 	maxExport = 1 << 12

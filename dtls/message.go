@@ -10,6 +10,8 @@ const (
 	typeHelloVerifyRequest  uint8 = 3
 	typeNewSessionTicket    uint8 = 4
 	typeEncryptedExtensions uint8 = 8
+	typeRequestConnectionID uint8 = 9  // RFC 9147 §9
+	typeNewConnectionID     uint8 = 10 // RFC 9147 §9
 	typeCertificate         uint8 = 11
 	typeServerKeyExchange   uint8 = 12
 	typeCertificateRequest  uint8 = 13

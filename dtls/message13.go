@@ -6,6 +6,7 @@ import "encoding/binary"
 type encryptedExtensions struct {
 	profile SRTPProfile // 0: none
 	mki     []byte
+	options        // alpn and limit only: the others belong into ServerHello
 	foreign uint16 // an extension we did not offer, or which does not belong here; 0: none
 }
 
@@ -25,6 +26,8 @@ func parseEncryptedExtensions(b []byte) (m encryptedExtensions, ok bool) {
 			}
 		case extSupportedGroups: // RFC 8446 §4.2.7: a hint for another time
 			_, ok = list16[Group](e.vec16())
+		case extALPN, extRecordSizeLimit:
+			_, ok = m.options.extension(typ, e)
 		default:
 			if m.foreign == 0 {
 				m.foreign = typ
@@ -41,7 +44,7 @@ func (m *encryptedExtensions) append(b []byte) []byte {
 	if m.profile != 0 {
 		b = appendSRTP(b, []SRTPProfile{m.profile}, m.mki)
 	}
-	return close16(b, all)
+	return close16(m.options.append(b), all)
 }
 
 // certificateRequest13 is RFC 8446 §4.3.2.

@@ -76,7 +76,9 @@ type end struct {
 }
 
 // connected tells whether Connected was seen, and closedErr the reason of Closed.
-func (e *end) connected() bool { return slices.Contains(e.events, Event(Connected{})) }
+func (e *end) connected() bool {
+	return slices.ContainsFunc(e.events, func(ev Event) bool { _, ok := ev.(Connected); return ok })
+}
 
 func (e *end) closedErr() error {
 	for _, ev := range e.events {
@@ -90,6 +92,9 @@ func (e *end) closedErr() error {
 func (e *end) drainEvents() {
 	for ev, ok := e.Event(); ok; ev, ok = e.Event() {
 		e.events = append(e.events, ev)
+		if id, ok := ev.(ConnectionIDChanged); ok && e.rec != nil {
+			e.rec.UseConnectionID(id.ID)
+		}
 	}
 }
 
@@ -109,7 +114,7 @@ func (e *end) receive(now mono.Time, b []byte) {
 		return
 	}
 	for len(b) > 0 {
-		rec, rest, ok := SplitRecord(b)
+		rec, rest, ok := SplitRecordCID(b, len(e.cfg.ConnectionID))
 		if !ok {
 			return
 		}
@@ -142,6 +147,13 @@ func (e *end) transmit(now mono.Time) (out [][]byte) {
 	plain := make([]byte, 2048)
 	for n, typ := e.TransmitRecord(now, plain); n > 0; n, typ = e.TransmitRecord(now, plain) {
 		k, err := e.rec.SealAs(buf, typ, plain[:n])
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, slices.Clone(buf[:k]))
+	}
+	for n, _ := e.TransmitPath(now, plain); n > 0; n, _ = e.TransmitPath(now, plain) {
+		k, err := e.rec.SealAs(buf, ContentRoutability, plain[:n])
 		if err != nil {
 			panic(err)
 		}

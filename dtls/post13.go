@@ -1,6 +1,10 @@
 package dtls
 
-import "github.com/sluicertc/sluice/internal/mono"
+import (
+	"net/netip"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
 
 // handleUnified takes a record of DTLS 1.3 while Conn owns the record layer, and
 // those of the handshake's epoch afterwards.
@@ -42,6 +46,8 @@ func (c *Conn) handleOpened13(now mono.Time, contentType uint8, plain []byte) er
 		return c.sealedAlert(plain)
 	case ContentACK:
 		return c.handleACK(now, plain)
+	case ContentRoutability:
+		return c.HandlePath(now, netip.AddrPort{}, true, plain)
 	case ContentHandshake:
 	default:
 		return ErrUnexpected
@@ -114,12 +120,12 @@ func (c *Conn) handlePost(now mono.Time, number recordNumber, payload []byte) er
 	}
 	c.received(number)
 	c.acknowledge()
-	c.updateIfWanted(now)
+	c.postNext(now)
 	return nil
 }
 
-// onPost takes a whole message. We offer neither post-handshake authentication
-// nor connection IDs, so that nothing else may come (RFC 8446 §4.6, RFC 9147 §9).
+// onPost takes a whole message. We offer no post-handshake authentication, so that
+// nothing else may come (RFC 8446 §4.6).
 func (c *Conn) onPost(m message) error {
 	r := reader{b: m.body()}
 	switch {
@@ -143,6 +149,10 @@ func (c *Conn) onPost(m message) error {
 			return malformed()
 		}
 		return nil
+	case m.typ == typeRequestConnectionID:
+		return c.onRequestConnectionID(m)
+	case m.typ == typeNewConnectionID:
+		return c.onNewConnectionID(m)
 	}
 	return unexpected()
 }
@@ -160,29 +170,45 @@ func (c *Conn) UpdateKeys(now mono.Time, peer bool) error {
 	}
 	c.updateWanted = true
 	c.updatePeer = c.updatePeer || peer
-	c.updateIfWanted(now)
+	c.postNext(now)
 	return nil
 }
 
-// updateIfWanted sends KeyUpdate unless something of ours waits for its ACK.
-func (c *Conn) updateIfWanted(now mono.Time) {
-	if !c.updateWanted || len(c.out.items) > 0 || c.phase != phaseConnected || c.writeEpoch == maxEpoch {
-		return
+// postNext sends the next message after the handshake, unless something of ours
+// waits for its ACK (RFC 9147 §5.8.4 permits only one of a kind, and it is simpler
+// to have only one).
+func (c *Conn) postNext(now mono.Time) {
+	switch {
+	case len(c.out.items) > 0 || c.phase != phaseConnected || !c.v13() || c.nextSeq == maxMessageSeq:
+	case c.updateWanted && c.writeEpoch < maxEpoch:
+		var request byte
+		if c.updatePeer {
+			request = 1
+		}
+		c.updateWanted, c.updatePeer = false, false
+		c.postMessage(now, typeKeyUpdate, []byte{request})
+	case c.offers != nil:
+		body := c.offers
+		c.offers = nil
+		c.postMessage(now, typeNewConnectionID, body)
+	case c.idsWanted > 0 && !c.idsAwaited:
+		c.idsAwaited = true
+		c.postMessage(now, typeRequestConnectionID, []byte{c.idsWanted})
+		c.idsWanted = 0
 	}
-	var request byte
-	if c.updatePeer {
-		request = 1
-	}
-	c.updateWanted, c.updatePeer, c.updating = false, false, true
-	m := newMessage(typeKeyUpdate, c.nextSeq, []byte{request})
+}
+
+func (c *Conn) postMessage(now mono.Time, typ uint8, body []byte) {
+	m := newMessage(typ, c.nextSeq, body)
 	c.nextSeq++
+	c.posting = typ
 	c.out.start(now, c.cfg.FlightInterval, []outMessage{handshakeOut(m, epochTraffic)})
 }
 
 // waiting repeats what was not acknowledged after the handshake. The last flight
 // is given up in the end: the association lives on as it is.
 func (c *Conn) waiting(now mono.Time) {
-	if c.out.resendAt != 0 && !now.Before(c.deadline) && !c.updating {
+	if c.out.resendAt != 0 && !now.Before(c.deadline) && c.posting == 0 {
 		c.out.stop()
 	}
 	if c.out.expire(now) {

@@ -8,7 +8,9 @@ const (
 	ContentAlert            uint8 = 21
 	ContentHandshake        uint8 = 22
 	ContentApplicationData  uint8 = 23
+	ContentCID              uint8 = 25 // RFC 9146 §4: hides the type within
 	ContentACK              uint8 = 26 // RFC 9147 §7
+	ContentRoutability      uint8 = 27 // RFC 9853 §4
 )
 
 // Protocol versions on the wire.
@@ -32,24 +34,59 @@ const maxPayload = maxFragment + 2048
 // SplitRecord cuts the first record, header included, off a datagram. ok is
 // false when the datagram does not start with a whole record; the rest of it is
 // then useless. It checks lengths and nothing else, and allocates nothing. It
-// cuts records of DTLS 1.3 with any unified header but one with a connection ID.
+// cuts records of DTLS 1.3 with any unified header but one with a connection ID:
+// see SplitRecordCID.
 func SplitRecord(datagram []byte) (rec, rest []byte, ok bool) {
+	return SplitRecordCID(datagram, 0)
+}
+
+// SplitRecordCID is SplitRecord where we have asked to be sent connection IDs of
+// idLen bytes. Records do not tell how long theirs are (RFC 9146 §4).
+func SplitRecordCID(datagram []byte, idLen int) (rec, rest []byte, ok bool) {
 	if unified(datagram) {
-		_, n, ok := unifiedLen(datagram)
+		_, n, ok := unifiedLen(datagram, idLen)
 		if !ok {
 			return nil, nil, false
 		}
 		return datagram[:n:n], datagram[n:], true
 	}
-	if len(datagram) < headerLen {
+	header := headerLen
+	if len(datagram) > 0 && datagram[0] == ContentCID {
+		if idLen == 0 {
+			return nil, nil, false
+		}
+		header += idLen
+	}
+	if len(datagram) < header {
 		return nil, nil, false
 	}
-	n := int(binary.BigEndian.Uint16(datagram[11:]))
-	if n > maxPayload || len(datagram)-headerLen < n {
+	n := int(binary.BigEndian.Uint16(datagram[header-2:]))
+	if n > maxPayload || len(datagram)-header < n {
 		return nil, nil, false
 	}
-	n += headerLen
+	n += header
 	return datagram[:n:n], datagram[n:], true
+}
+
+// RecordCID returns the connection ID, of idLen bytes, in the record that begins a
+// datagram; ok is false if it has none. It aliases the datagram.
+func RecordCID(datagram []byte, idLen int) (id []byte, ok bool) {
+	at := 11
+	switch {
+	case idLen == 0 || len(datagram) == 0:
+		return nil, false
+	case unified(datagram):
+		if datagram[0]&unifiedCID == 0 {
+			return nil, false
+		}
+		at = 1
+	case datagram[0] != ContentCID:
+		return nil, false
+	}
+	if len(datagram) < at+idLen {
+		return nil, false
+	}
+	return datagram[at : at+idLen : at+idLen], true
 }
 
 // Epoch returns the epoch of a record cut by SplitRecord: 0 is plaintext, for

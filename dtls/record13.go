@@ -35,13 +35,19 @@ func unified(rec []byte) bool { return len(rec) > 0 && rec[0]&unifiedFixed == un
 func handshakeBits(rec []byte) bool { return uint16(rec[0]&unifiedEpoch) == epochHandshake }
 
 // unifiedLen parses the header of the record that begins b: its own length, and
-// that of the whole record. Connection IDs are never negotiated by us, so that a
+// that of the whole record. Connection IDs have idLen bytes; where that is 0, a
 // header with one is none of our peer's (RFC 9147 §4).
-func unifiedLen(b []byte) (header, record int, ok bool) {
-	if !unified(b) || b[0]&unifiedCID != 0 {
+func unifiedLen(b []byte, idLen int) (header, record int, ok bool) {
+	if !unified(b) {
 		return 0, 0, false
 	}
 	header = 2
+	if b[0]&unifiedCID != 0 {
+		if idLen == 0 || len(b) < header+idLen {
+			return 0, 0, false
+		}
+		header += idLen
+	}
 	if b[0]&unifiedSeq16 != 0 {
 		header++
 	}
@@ -62,9 +68,13 @@ func unifiedLen(b []byte) (header, record int, ok bool) {
 	return header, header + payload, true
 }
 
-// putUnified writes our header to b[:5].
-func putUnified(b []byte, epoch uint16, seq uint64, payload int) {
+// putUnified writes our header to b[:5+len(id)].
+func putUnified(b, id []byte, epoch uint16, seq uint64, payload int) {
 	b[0] = unifiedMark | unifiedSeq16 | unifiedLength | byte(epoch&unifiedEpoch)
+	if len(id) > 0 {
+		b[0] |= unifiedCID
+		b = b[copy(b[1:], id):]
+	}
 	binary.BigEndian.PutUint16(b[1:], uint16(seq))
 	binary.BigEndian.PutUint16(b[3:], uint16(payload))
 }

@@ -11,6 +11,10 @@ import (
 // RFC 6347 §4.1.2.1).
 const aadLen = 13
 
+// maxAAD is how much additional data a slot has room for: with connection IDs of
+// up to 41 bytes all that there is. See room.
+const maxAAD = 64
+
 // nonce12 joins the implicit and the explicit half (RFC 5288 §3).
 func nonce12(iv, explicit []byte) (nonce [ivLen]byte) {
 	copy(nonce[:ivLen12], iv)
@@ -19,11 +23,12 @@ func nonce12(iv, explicit []byte) (nonce [ivLen]byte) {
 }
 
 // aad12 builds the additional data of a record whose plaintext has n bytes.
-func aad12(aad *[aadLen]byte, rec []byte, n int) {
+func aad12(aad []byte, rec []byte, n int) []byte {
 	copy(aad[:8], rec[3:11])
 	aad[8] = rec[0]
 	aad[9], aad[10] = rec[1], rec[2]
 	binary.BigEndian.PutUint16(aad[11:], uint16(n))
+	return aad[:aadLen]
 }
 
 // newRecords12 makes the record layer of one side.
@@ -36,21 +41,45 @@ func newRecords12(chacha bool, local, remote, localIV, remoteIV []byte) (*Record
 	if err != nil {
 		return nil, err
 	}
-	r := &Records{seal: seal, open: open, headroom: headerLen + nonceLen}
-	if chacha { // RFC 7905 §2: no explicit nonce
-		r.headroom = headerLen
-	}
-	r.overhead = r.headroom + tagLen
+	r := &Records{seal: seal, open: open, maxSeal: maxFragment, maxOpen: maxFragment}
+	r.measure()
 	return r, nil
 }
 
+// explicit is the length of the explicit nonce; ChaCha20 has none (RFC 7905 §2).
+func (p *protection) explicit() int {
+	if p.gcm != nil {
+		return nonceLen
+	}
+	return 0
+}
+
+// measure works out what a record of ours has around its plaintext.
+func (r *Records) measure() {
+	id := len(r.ids.peer)
+	if r.v13 {
+		r.headroom = headerLen13 + id
+	} else {
+		r.headroom = headerLen + id + r.seal.explicit()
+	}
+	r.overhead = r.headroom + tagLen
+	if r.inner() {
+		r.overhead++
+	}
+}
+
 func (r *Records) openJob12(job *aead.GCMJob, s *slot, dst, rec []byte) error {
-	n := len(rec) - r.overhead
-	if n < 0 || n > maxFragment || unified(rec) ||
-		int(binary.BigEndian.Uint16(rec[11:])) != len(rec)-headerLen ||
+	h := headerLen
+	if len(rec) > 0 && rec[0] == ContentCID {
+		h += r.ids.len()
+	}
+	headroom := h + r.open.explicit()
+	n := len(rec) - headroom - tagLen
+	if n < 0 || n > r.maxOpen || unified(rec) ||
+		int(binary.BigEndian.Uint16(rec[h-2:])) != len(rec)-h ||
 		binary.BigEndian.Uint16(rec[1:]) != VersionDTLS12 {
 		// A plaintext record may be shorter than a sealed one.
-		if len(rec) >= headerLen && Epoch(rec) != 1 {
+		if len(rec) >= headerLen && !unified(rec) && Epoch(rec) != 1 {
 			return ErrEpoch
 		}
 		return ErrRecord
@@ -58,7 +87,10 @@ func (r *Records) openJob12(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 	if Epoch(rec) != 1 {
 		return ErrEpoch
 	}
-	if t := rec[0]; t != ContentApplicationData && t != ContentHandshake && t != ContentAlert {
+	// RFC 9146 §3: whoever was given a connection ID sends no record without.
+	switch t := rec[0]; {
+	case t == ContentCID && r.ids.known(rec[11:h-2]), r.ids.len() == 0 && sealedType(t):
+	default:
 		return ErrRecord
 	}
 	if dst != nil && len(dst) < n {
@@ -70,16 +102,24 @@ func (r *Records) openJob12(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 	}
 	job.Key = s.key.gcm
 	if job.Key != nil {
-		job.Nonce = nonce12(s.key.iv[:], rec[headerLen:])
+		job.Nonce = nonce12(s.key.iv[:], rec[h:])
 	} else {
 		job.Nonce = s.key.nonce(1<<48 | s.seq)
 	}
-	aad12(&s.aad, rec, n)
-	job.AAD = s.aad[:]
-	job.Src = rec[r.headroom:]
-	job.Dst, s.dst = destination(dst, rec, r.headroom, n)
+	if rec[0] == ContentCID {
+		job.AAD = aadCID(s.room(aadCIDLen+h-headerLen), rec, rec[11:h-2], n)
+	} else {
+		job.AAD = aad12(s.aad[:], rec, n)
+	}
+	job.Src = rec[headroom:]
+	job.Dst, s.dst = destination(dst, rec, headroom, n)
 	job.OK = false
 	return nil
+}
+
+// sealedType tells whether a record of DTLS 1.2 may be of a type.
+func sealedType(t uint8) bool {
+	return t == ContentApplicationData || t == ContentHandshake || t == ContentAlert || t == ContentRoutability
 }
 
 // destination decides where n bytes are opened to, and where they are moved from
@@ -97,18 +137,20 @@ func destination(dst, rec []byte, headroom, n int) (job, final []byte) {
 }
 
 func (r *Records) sealJob12(job *aead.GCMJob, s *slot, dst []byte, contentType uint8, msg []byte) {
-	epochSeq := 1<<48 | s.seq
-	putHeader(dst, contentType, epochSeq, len(dst)-headerLen)
-	if s.key.gcm != nil {
-		// RFC 5288 §3 leaves the explicit nonce to the sender, who must not
-		// repeat it: epoch and sequence number, which never do.
-		binary.BigEndian.PutUint64(dst[headerLen:], epochSeq)
-		job.Nonce = nonce12(s.key.iv[:], dst[headerLen:])
-	} else {
-		job.Nonce = s.key.nonce(epochSeq)
-	}
-	aad12(&s.aad, dst, len(msg))
-	job.AAD = s.aad[:]
+	putHeader(dst, contentType, 1<<48|s.seq, len(dst)-headerLen)
+	job.Nonce = s.nonce12(dst[headerLen:])
+	job.AAD = aad12(s.aad[:], dst, len(msg))
 	job.Src = msg
 	job.Dst = dst[r.headroom:]
+}
+
+// nonce12 makes the nonce of a record to be sealed. RFC 5288 §3 leaves the explicit
+// one to the sender, who must not repeat it: epoch and sequence number, which never do.
+func (s *slot) nonce12(explicit []byte) [ivLen]byte {
+	epochSeq := 1<<48 | s.seq
+	if s.key.gcm == nil {
+		return s.key.nonce(epochSeq)
+	}
+	binary.BigEndian.PutUint64(explicit, epochSeq)
+	return nonce12(s.key.iv[:], explicit)
 }

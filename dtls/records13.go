@@ -6,14 +6,17 @@ import (
 	aead "github.com/sluicertc/sluice/crypto"
 )
 
-// numberLen is how many bytes Open appends to a handshake message of DTLS 1.3:
-// its record number, which Conn needs to acknowledge it.
+// numberLen is how many bytes Open appends in DTLS 1.3: to a handshake message its
+// record number, which Conn needs to acknowledge it, and to an ACK what it says of
+// the last message after the handshake, which Conn cannot know who does not number
+// the records: its message_seq plus one, or 0.
 const numberLen = 8
 
 // newRecords13 makes the record layer of one epoch, for one side. The handshake
 // epoch has no update.
 func newRecords13(s *suite13, epoch uint16, local, remote []byte) (*Records, error) {
-	r := &Records{v13: true, headroom: headerLen13, overhead: overhead13, updateSeq: -1}
+	r := &Records{v13: true, maxSeal: maxFragment + 1, maxOpen: maxPayload13}
+	r.measure()
 	var err error
 	if r.seal, err = s.protect(epoch, local); err != nil {
 		return nil, err
@@ -45,9 +48,17 @@ func (r *Records) openJob13(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 		}
 		return ErrEpoch
 	}
-	h, n, ok := unifiedLen(rec)
-	if !ok || n != len(rec) {
+	h, n, ok := unifiedLen(rec, r.ids.len())
+	if !ok || n != len(rec) || n-h-tagLen > r.maxOpen {
 		return ErrRecord
+	}
+	at := 1
+	if rec[0]&unifiedCID != 0 {
+		// A record without one is accepted: it is the peer's, as its key says,
+		// and others in its datagram may have had one.
+		if at += r.ids.len(); !r.ids.known(rec[1:at]) {
+			return ErrRecord
+		}
 	}
 	if s.key = r.keyFor(rec); s.key == nil {
 		return ErrEpoch
@@ -59,12 +70,13 @@ func (r *Records) openJob13(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 	}
 	// The header, its sequence number in the clear, is the additional data (RFC
 	// 9147 §4): of a copy, so that a record is left as it was if dst is elsewhere.
-	aad := s.aad[:copy(s.aad[:h], rec)]
+	aad := s.room(h)
+	copy(aad, rec)
 	width := 1 + int(rec[0]&unifiedSeq16)/unifiedSeq16
-	s.key.mask.apply(aad[1:1+width], rec[h:])
-	low := uint64(aad[1])
+	s.key.mask.apply(aad[at:at+width], rec[h:])
+	low := uint64(aad[at])
 	if width == 2 {
-		low = uint64(binary.BigEndian.Uint16(aad[1:]))
+		low = uint64(binary.BigEndian.Uint16(aad[at:]))
 	}
 	s.seq = nearest(s.key.window.top, low, uint(8*width))
 	if s.seq > maxSequence {
@@ -82,9 +94,9 @@ func (r *Records) openJob13(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 	return nil
 }
 
-// opened13 takes padding and content type off (RFC 8446 §5.4).
+// opened13 takes padding and content type off (RFC 8446 §5.4, RFC 9146 §4).
 func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uint8, err error) {
-	if s.key == r.ahead {
+	if s.key == r.ahead && r.ahead != nil {
 		r.advance()
 	}
 	n := len(inner)
@@ -97,13 +109,20 @@ func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uin
 	contentType, plain = inner[n-1], inner[:n-1]
 	number := recordNumber(s.key.epoch)<<48 | recordNumber(s.seq)
 	switch contentType {
-	case ContentApplicationData, ContentAlert:
-	case ContentACK:
-		r.acknowledged(plain)
-	case ContentHandshake:
+	case ContentApplicationData, ContentAlert, ContentRoutability:
+	case ContentACK, ContentHandshake:
+		if !r.v13 {
+			if contentType == ContentACK {
+				return nil, 0, ErrRecord
+			}
+			break
+		}
 		end := n - 1 + numberLen
 		if s.dst != nil && len(s.dst) < end || cap(plain) < end {
 			return nil, 0, ErrShortBuffer
+		}
+		if contentType == ContentACK {
+			number = recordNumber(r.acknowledged(plain))
 		}
 		plain = plain[:end]
 		binary.BigEndian.PutUint64(plain[n-1:], uint64(number))
@@ -123,36 +142,37 @@ func (r *Records) advance() {
 	r.prev, r.open, r.ahead = r.open, r.ahead, next
 }
 
-// acknowledged changes the sealing key when the peer has got our KeyUpdate, not
-// earlier (RFC 9147 §8).
-func (r *Records) acknowledged(ack []byte) {
-	if !r.updating {
-		return
-	}
+// acknowledged returns post if the peer has got that message. If it is a KeyUpdate
+// the sealing key changes, not earlier (RFC 9147 §8).
+func (r *Records) acknowledged(ack []byte) int {
 	hit := false
 	numbersOf(ack, func(n recordNumber) {
 		seq := uint64(n) & maxSequence
-		hit = hit || n.epoch() == r.seal.epoch && seq >= r.updateFrom && seq < r.seal.next
+		hit = hit || n.epoch() == r.postEpoch && seq >= r.postFrom && (n.epoch() != r.seal.epoch || seq < r.seal.next)
 	})
-	if !hit {
-		return
+	if !hit || r.post == 0 {
+		return 0
 	}
-	if next, err := r.seal.update(); err == nil {
-		r.seal, r.updating = next, false
+	if r.updating {
+		if next, err := r.seal.update(); err == nil {
+			r.seal, r.updating = next, false
+		}
 	}
+	return r.post
 }
 
 func (r *Records) sealJob13(job *aead.GCMJob, s *slot, dst []byte, contentType uint8, msg []byte) {
-	if contentType == ContentHandshake && !r.updating && len(msg) > messageHeaderLen && msg[0] == typeKeyUpdate {
-		if seq := int(binary.BigEndian.Uint16(msg[4:])); seq > r.updateSeq {
-			r.updating, r.updateSeq, r.updateFrom = true, seq, s.seq
+	if contentType == ContentHandshake && !r.updating && len(msg) >= messageHeaderLen {
+		// A message that is repeated counts from where it went out first.
+		if post := int(binary.BigEndian.Uint16(msg[4:])) + 1; post > r.post {
+			r.post, r.postEpoch, r.postFrom = post, s.key.epoch, s.seq
+			r.updating = s.key.epoch >= epochTraffic && msg[0] == typeKeyUpdate
 		}
 	}
-	putUnified(dst, s.key.epoch, s.seq, len(dst)-headerLen13)
-	end := headerLen13 + len(msg)
-	dst[end] = contentType
+	putUnified(dst, r.ids.peer, s.key.epoch, s.seq, len(dst)-r.headroom)
 	job.Nonce = s.key.nonce(s.seq)
-	job.AAD = s.aad[:copy(s.aad[:headerLen13], dst)]
-	job.Src = dst[headerLen13 : end+1]
-	job.Dst = dst[headerLen13:]
+	job.AAD = s.room(r.headroom)
+	copy(job.AAD, dst)
+	job.Src = dst[r.headroom : len(dst)-tagLen]
+	job.Dst = dst[r.headroom:]
 }

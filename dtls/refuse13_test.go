@@ -193,7 +193,7 @@ func lies13(t *testing.T) map[string]lie13 {
 		"no extensions at all":    {typeEncryptedExtensions, whole(), AlertDecodeError},
 		"trailing byte":           {typeEncryptedExtensions, longer, AlertDecodeError},
 		"key share, encrypted":    {typeEncryptedExtensions, whole(0, 4, 0, 51, 0, 0), AlertIllegalParameter},
-		"ALPN not offered":        {typeEncryptedExtensions, whole(0, 4, 0, 16, 0, 0), AlertUnsupportedExtension},
+		"ALPN not offered":        {typeEncryptedExtensions, whole(0, 9, 0, 16, 0, 5, 0, 3, 2, 104, 50), AlertUnsupportedExtension},
 		"the same twice":          {typeEncryptedExtensions, whole(0, 8, 0, 99, 0, 0, 0, 99, 0, 0), AlertDecodeError},
 		"SRTP profile":            {typeEncryptedExtensions, whole(0, 9, 0, 14, 0, 5, 0, 2, 0, 2, 0), AlertIllegalParameter},
 		"two SRTP profiles":       {typeEncryptedExtensions, whole(0, 11, 0, 14, 0, 7, 0, 4, 0, 7, 0, 8, 0), AlertDecodeError},

@@ -39,7 +39,7 @@ func TestClientRefusesServerHello(t *testing.T) {
 		t.Fatal("twin:", e.closedErr())
 	}
 	foreign := goodServerHello()
-	withALPN := append(foreign.append(nil), 0, 16, 0, 0)
+	withALPN := append(foreign.append(nil), 0, 16, 0, 5, 0, 3, 2, 104, 50)
 	n := len(withALPN)
 	ext := 2 + randomLen + 1 + 2 + 1 // offset of the extensions' length
 	withALPN[ext], withALPN[ext+1] = byte((n-ext-2)>>8), byte(n-ext-2)

@@ -42,9 +42,14 @@ func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 		Version: VersionDTLS12, CipherSuite: s.suite.id, Group: group, SignatureScheme: sig.id,
 		SRTPProfile: profileFor(c.cfg.SRTPProfiles, ch.profiles), ExtendedMasterSecret: ch.ems,
 	}
+	hello, sealed, err := c.answerOptions(&ch.options)
+	if err != nil {
+		return err
+	}
+	hello.alpn, hello.limit = sealed.alpn, sealed.limit
 	sh := serverHello{
 		version: VersionDTLS12, random: s.serverRandom, suite: s.suite.id,
-		profile: c.state.SRTPProfile, ems: ch.ems,
+		profile: c.state.SRTPProfile, ems: ch.ems, options: hello,
 	}
 	if ch.points != nil {
 		sh.points = []byte{0}

@@ -10,7 +10,10 @@ import (
 // handleHello13 decides whether a hello is accepted, or must come again: with a
 // cookie, or with a share of another group. Until then nothing is remembered: the
 // cookie holds it all (RFC 8446 §4.2.2, RFC 9147 §5.1).
-func (c *Conn) handleHello13(now mono.Time, m message, ch *clientHello) error {
+func (c *Conn) handleHello13(now mono.Time, m message, recordSeq uint64, ch *clientHello) error {
+	if c.cfg.HelloVerify { // see handleHello12
+		c.seq0 = max(c.seq0, recordSeq)
+	}
 	suite, share, wanted, err := c.choose13(ch)
 	cookie, second := c.openCookie(ch.cookie3)
 	switch {
@@ -144,11 +147,15 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 		SignatureScheme: c.hs.scheme.id, ExtendedMasterSecret: true,
 		SRTPProfile: profileFor(c.cfg.SRTPProfiles, ch.profiles),
 	}
+	inHello, sealed, err := c.answerOptions(&ch.options)
+	if err != nil {
+		return err
+	}
 	share, secret, err := answerShare(client, c.cfg.Rand)
 	if err != nil {
 		return err
 	}
-	sh := serverHello{version: VersionDTLS12, suite: h.suite.id, selected: VersionDTLS13, share: share}
+	sh := serverHello{version: VersionDTLS12, suite: h.suite.id, selected: VersionDTLS13, share: share, options: inHello}
 	if err := c.random(sh.random[:]); err != nil {
 		return err
 	}
@@ -157,7 +164,7 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 	if err := c.handshakeKeys(secret); err != nil {
 		return err
 	}
-	ee := encryptedExtensions{profile: c.state.SRTPProfile}
+	ee := encryptedExtensions{profile: c.state.SRTPProfile, options: sealed}
 	cr := certificateRequest13{schemes: offeredSchemes()} // always, see flight4
 	items, err := c.authenticate([]outMessage{
 		hello,

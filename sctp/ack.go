@@ -164,6 +164,9 @@ func (a *Association) ackCumulative(now mono.Time, cum uint32, res *ackResult) {
 func (a *Association) delivered(now mono.Time, tsn uint32, c *sentChunk, res *ackResult) {
 	res.bytes += int(c.n)
 	res.chunks++
+	if c.long {
+		a.pmtu.silent = 0
+	}
 	if !c.again && c.at >= res.sent {
 		res.sent, res.tsn = c.at, tsn
 	}
@@ -248,6 +251,9 @@ func (a *Association) onT3(now mono.Time) {
 			return
 		}
 		a.cc.timeout(t.end() - 1)
+		if a.pmtu.silent++; a.pmtu.silent >= suspectTimeouts {
+			a.lostLong(now)
+		}
 	}
 	a.rto.backoff()
 	a.rack.timer, t.probeAt, t.tail = 0, 0, tailProbe{}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"io"
+	"math"
 	"time"
 
 	"github.com/sluicertc/sluice/internal/mono"
@@ -57,6 +58,8 @@ type Association struct {
 	rc  reconfig
 	hb  heartbeat
 
+	pmtu pathMTU
+
 	t1      mono.Time // INIT or COOKIE ECHO
 	t2      mono.Time // SHUTDOWN or SHUTDOWN ACK
 	t5      mono.Time // guards the shutdown as a whole
@@ -81,6 +84,7 @@ func New(cfg Config) *Association {
 	a := &Association{cfg: cfg.withDefaults()}
 	a.random(a.key[:])
 	a.tag, a.tsn = a.newTag(), a.random32()
+	a.pmtu = newPathMTU(&a.cfg)
 	a.cc.mtu, a.cc.newReno = a.cfg.MTU, a.cfg.Congestion == NewReno
 	a.rto = newRTO(&a.cfg)
 	a.tx = a.newSender()
@@ -91,12 +95,15 @@ func New(cfg Config) *Association {
 }
 
 func (a *Association) newReassembly() reassembly {
-	return reassembly{limit: a.cfg.MaxReceiveBuffer, most: a.cfg.MaxReceiveMemory, maxSize: a.cfg.MaxMessageSize, events: &a.events}
+	return reassembly{
+		limit: a.cfg.MaxReceiveBuffer, floor: a.cfg.MaxReceiveBuffer, most: a.cfg.MaxReceiveMemory,
+		maxSize: a.cfg.MaxMessageSize, maxParts: a.cfg.MaxPartsSize, events: &a.events,
+	}
 }
 
 func (a *Association) newSender() sender {
 	t := sender{scheduler: a.cfg.Scheduler}
-	t.size(a.cfg.MTU, false)
+	t.size(a.pmtu.base, a.pmtu.size, false)
 	return t
 }
 
@@ -168,11 +175,17 @@ func (a *Association) HandleTimeout(now mono.Time) {
 	if due(&a.rx.sackTimer) {
 		a.rx.sackNow = true
 	}
+	if due(&a.rx.idleAt) {
+		a.reclaim()
+	}
 	if due(&a.rc.timer) {
 		a.onReconfigTimer(now)
 	}
 	if due(&a.hb.timer) {
 		a.onHeartbeat(now)
+	}
+	if due(&a.pmtu.timer) {
+		a.onProbeTimer(now)
 	}
 }
 
@@ -186,15 +199,22 @@ func (a *Association) Timeout() mono.Time {
 	t = mono.Earliest(t, a.tx.probeAt)
 	t = mono.Earliest(t, a.rx.sackTimer)
 	t = mono.Earliest(t, a.rc.timer)
+	t = mono.Earliest(t, a.rx.idleAt)
+	t = mono.Earliest(t, a.pmtu.timer)
 	return mono.Earliest(t, a.hb.timer)
 }
 
 // Event returns the next event. Drain it after every call which may cause one.
-func (a *Association) Event() (Event, bool) { return a.events.pop() }
+func (a *Association) Event() (Event, bool) {
+	if a.events.len() == 0 {
+		a.rx.data.flushParts()
+	}
+	return a.events.pop()
+}
 
 // Write queues one message and copies data. It may be called before the
 // association is up. Errors: ErrClosed, ErrInvalidStream, ErrEmptyMessage,
-// ErrMessageTooLarge, ErrSendBufferFull.
+// ErrMessageTooLarge, ErrMessageOpen, ErrSendBufferFull.
 func (a *Association) Write(now mono.Time, sid uint16, ppid uint32, data []byte, opt SendOptions) error {
 	return a.write(now, sid, ppid, data, opt, writeMode{})
 }
@@ -203,6 +223,8 @@ func (a *Association) Write(now mono.Time, sid uint16, ppid uint32, data []byte,
 type writeMode struct {
 	force bool // go beyond the send buffer: a few bytes which cannot wait
 	quiet bool // data is not the application's: no part of BufferedAmount
+	part  bool // of a message, and
+	more  bool // not the last one
 }
 
 func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte, opt SendOptions, mode writeMode) error {
@@ -213,14 +235,17 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 		return ErrInvalidStream
 	case len(data) == 0:
 		return ErrEmptyMessage
-	case len(data) > a.cfg.MaxSendMessageSize:
+	case len(data) > min(a.cfg.MaxSendMessageSize, a.cfg.MaxSendBuffer):
 		return ErrMessageTooLarge
+	}
+	if err := a.partial(sid, len(data), mode); err != nil {
+		return err
 	}
 	cost := len(data) + messageCost
 	if opt.Reliability == Prioritized {
 		a.makeRoom(now, cost, opt.Value)
 	}
-	if !mode.force && a.tx.cost > 0 && a.tx.cost+cost > a.cfg.MaxSendBuffer {
+	if !mode.force && a.tx.cost > 0 && a.tx.cost+cost > a.sendLimit() {
 		a.tx.blocked = true
 		return ErrSendBufferFull
 	}
@@ -236,7 +261,12 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 	if opt.Reliability == Prioritized {
 		a.tx.ranks.add(m)
 	}
-	a.tx.push(a.tx.stream(sid), m)
+	s := a.tx.stream(sid)
+	if mode.part {
+		s.joined(m, mode)
+	}
+	a.tx.push(s, m)
+	a.settleSend()
 	return nil
 }
 
@@ -274,11 +304,11 @@ func (a *Association) SetPriority(sid, weight uint16) {
 	}
 }
 
-// SetMaxSendMessageSize sets the peer's a=max-message-size; 0: no limit but
-// MaxSendBuffer (RFC 8841 §6).
+// SetMaxSendMessageSize sets the peer's a=max-message-size; 0: no limit
+// (RFC 8841 §6). What is not written in parts must fit into MaxSendBuffer, too.
 func (a *Association) SetMaxSendMessageSize(n int) {
-	if n <= 0 || n > a.cfg.MaxSendBuffer {
-		n = a.cfg.MaxSendBuffer
+	if n <= 0 {
+		n = math.MaxInt
 	}
 	a.cfg.MaxSendMessageSize = n
 }
@@ -292,7 +322,8 @@ func (a *Association) bufferedLow(s *outStream, m *message, n int) {
 
 // checkWritable reports that half of the send buffer is free again.
 func (a *Association) checkWritable() {
-	if a.tx.blocked && a.tx.cost <= a.cfg.MaxSendBuffer/2 {
+	a.settleSend()
+	if a.tx.blocked && a.tx.cost <= a.sendLimit()/2 {
 		a.tx.blocked = false
 		a.events.push(Event{Kind: EventWritable})
 	}
@@ -316,9 +347,10 @@ func (a *Association) end(err error, cause uint16) {
 	}
 	a.state = stateClosed
 	a.t1, a.t2, a.t5, a.hb, a.rack = 0, 0, 0, heartbeat{}, rack{}
-	a.rc = reconfig{}
+	a.rc, a.pmtu = reconfig{}, newPathMTU(&a.cfg)
 	a.control.reset()
 	a.cookie, a.cookieDue, a.shutdownDue = nil, false, false
+	a.release()
 	a.tx = a.newSender()
 	a.rx = receiver{data: a.newReassembly()}
 	a.events.push(Event{Kind: EventClosed, Err: err, Cause: cause})

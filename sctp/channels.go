@@ -46,6 +46,8 @@ const (
 	ChannelAcked
 	// ChannelMessage: Text and Data. Call Consume when done with it.
 	ChannelMessage
+	// ChannelMessageAborted: the rest of a message with More will not come.
+	ChannelMessageAborted
 	// ChannelBufferedAmountLow: BufferedAmount fell to its threshold.
 	ChannelBufferedAmountLow
 	// ChannelWritable: a Send which failed with ErrSendBufferFull may be
@@ -67,6 +69,7 @@ type ChannelEvent struct {
 	Kind   ChannelEventKind
 	ID     uint16
 	Text   bool
+	More   bool // ChannelMessage: the message goes on (SetParts)
 	Data   []byte
 	Params *ChannelParams
 	Err    error
@@ -97,6 +100,7 @@ type Channels struct {
 	names     int    // bytes of the labels and protocols of remote channels
 	nextID    uint32 // where to look for a free id
 	events    fifo[ChannelEvent]
+	now       mono.Time // of the last call
 	unwanted  uint64
 }
 
@@ -141,7 +145,13 @@ func (c *Channels) Transmit(now mono.Time, b []byte) int {
 }
 
 // Event returns the next event. Drain it after every other call.
-func (c *Channels) Event() (ChannelEvent, bool) { return c.events.pop() }
+func (c *Channels) Event() (ChannelEvent, bool) {
+	if c.events.len() == 0 {
+		c.assoc.rx.data.flushParts()
+		c.pump(c.now)
+	}
+	return c.events.pop()
+}
 
 // Open makes a channel and returns its id. Before the association is up the
 // OPEN waits; Send may be used at once. Errors: ErrChannelParams,
@@ -200,6 +210,31 @@ func (c *Channels) freeID() (uint16, error) {
 // checked to be UTF-8. Errors: ErrNoChannel, ErrChannelClosed and those of
 // Association.Write.
 func (c *Channels) Send(now mono.Time, id uint16, text bool, data []byte) error {
+	return c.send(now, id, text, data, writeMode{})
+}
+
+// SendPart queues part of a message, which is open while more is true; see
+// Association.WritePart. The channel must be reliable.
+func (c *Channels) SendPart(now mono.Time, id uint16, text bool, data []byte, more bool) error {
+	ch := c.channels[id]
+	switch {
+	case ch != nil && (ch.params.MaxRetransmits != nil || ch.params.MaxPacketLifeTime != nil):
+		return ErrMessageOpen
+	case len(data) == 0 && (more || c.assoc.MessageOpen(id)):
+		return ErrEmptyMessage
+	}
+	return c.send(now, id, text, data, writeMode{part: true, more: more})
+}
+
+// SetParts has the messages of an ordered channel reported in parts as they
+// come; see Association.SetParts. It lasts until the channel is closed.
+func (c *Channels) SetParts(id uint16, on bool) {
+	if c.channels[id] != nil {
+		c.assoc.SetParts(id, on)
+	}
+}
+
+func (c *Channels) send(now mono.Time, id uint16, text bool, data []byte, mode writeMode) error {
 	ch := c.channels[id]
 	switch {
 	case c.closed:
@@ -229,7 +264,8 @@ func (c *Channels) Send(now mono.Time, id uint16, text bool, data []byte) error 
 	} else if v := ch.params.MaxPacketLifeTime; v != nil {
 		opt.Reliability, opt.Value = Timed, uint32(*v)
 	}
-	return c.assoc.write(now, id, ppid, data, opt, writeMode{quiet: empty})
+	mode.quiet = empty
+	return c.assoc.write(now, id, ppid, data, opt, mode)
 }
 
 // Close closes a channel: what was sent is delivered first, then our stream is

@@ -11,8 +11,9 @@ import (
 
 // pump takes the association's events.
 func (c *Channels) pump(now mono.Time) {
+	c.now = now
 	for {
-		e, ok := c.assoc.Event()
+		e, ok := c.assoc.events.pop() // parts when nothing else is left
 		if !ok {
 			return
 		}
@@ -21,6 +22,10 @@ func (c *Channels) pump(now mono.Time) {
 			c.onConnected(now)
 		case EventMessage:
 			c.onMessage(now, &e)
+		case EventMessageAborted:
+			if c.channels[e.SID] != nil {
+				c.events.push(ChannelEvent{Kind: ChannelMessageAborted, ID: e.SID})
+			}
 		case EventStreamsReset:
 			c.onStreamsReset(now, &e)
 		case EventResetDone:
@@ -110,7 +115,7 @@ func (c *Channels) onMessage(now mono.Time, e *Event) {
 		c.assoc.Consume(e.SID, len(e.Data))
 		e.Data = nil
 	}
-	c.events.push(ChannelEvent{Kind: ChannelMessage, ID: ch.id, Text: text, Data: e.Data})
+	c.events.push(ChannelEvent{Kind: ChannelMessage, ID: ch.id, Text: text, More: e.More, Data: e.Data})
 }
 
 // ack notes that the peer knows of a channel opened here.
@@ -253,6 +258,7 @@ func (c *Channels) settle(now mono.Time, ch *channel) {
 
 func (c *Channels) remove(ch *channel) {
 	delete(c.channels, ch.id)
+	c.assoc.SetParts(ch.id, false)
 	if ch.remote {
 		c.names -= len(ch.params.Label) + len(ch.params.Protocol)
 	}

@@ -15,20 +15,33 @@ type Config struct {
 	// IP, UDP and DTLS are already subtracted. It is rounded down to a multiple
 	// of 4. 0: DefaultMTU.
 	MTU int
+	// MaxMTU is how long packets may become where probes show that the path
+	// carries them (RFC 8899): at most what the buffers given to Transmit hold.
+	// The layer below must not let IP fragment them (RFC 8261 §5). 0:
+	// DefaultMaxMTU; below MTU: no probes.
+	MaxMTU int
 	// MaxMessageSize bounds a received message, in bytes. 0: 262144.
 	MaxMessageSize int
+	// MaxPartsSize bounds a received message of which the parts are reported as
+	// they come (SetParts), in bytes. 0: no limit.
+	MaxPartsSize int
 	// MaxSendMessageSize bounds a sent message: what the peer announced as
 	// a=max-message-size. 0: 262144. SetMaxSendMessageSize changes it.
 	MaxSendMessageSize int
 	// MaxReceiveBuffer is the receive window (a_rwnd) to begin with, in bytes,
 	// raised to MaxMessageSize + 64 KiB if less, so that any message fits.
-	// 0: 1 MiB.
+	// 0: 1 MiB, with a Budget
+	// 128 KiB.
 	MaxReceiveBuffer int
 	// MaxReceiveMemory is what the window may grow to while the application
-	// consumes what arrives; at least MaxReceiveBuffer. 0: 8 MiB.
+	// consumes what arrives; at least MaxReceiveBuffer. 0: 16 MiB.
 	MaxReceiveMemory int
-	// MaxSendBuffer bounds what is written and unacknowledged. 0: 8 MiB.
+	// MaxSendBuffer bounds what is written and unacknowledged. 0: 16 MiB.
 	MaxSendBuffer int
+	// Budget is memory shared with other associations: what the window grows
+	// by, and what is held to be sent beyond the first 256 KiB. nil: none, and
+	// the limits above are each association's own.
+	Budget *Budget
 	// MaxStreams bounds the streams of each direction. 0: 65535.
 	MaxStreams uint16
 
@@ -87,8 +100,15 @@ func (c Config) withDefaults() Config {
 	}
 	or(&c.MTU, DefaultMTU)
 	c.MTU = min(max(c.MTU, minMTU), maxMTU) &^ 3
+	if c.MaxMTU == 0 {
+		c.MaxMTU = DefaultMaxMTU
+	}
+	c.MaxMTU = min(max(c.MaxMTU, c.MTU), maxMTU) &^ 3
 	or(&c.MaxMessageSize, DefaultMaxMessageSize)
 	or(&c.MaxSendMessageSize, DefaultMaxMessageSize)
+	if c.Budget != nil {
+		or(&c.MaxReceiveBuffer, sharedReceiveBuffer)
+	}
 	or(&c.MaxReceiveBuffer, DefaultMaxReceiveBuffer)
 	c.MaxMessageSize = min(c.MaxMessageSize, 1<<30)
 	c.MaxReceiveBuffer = min(max(c.MaxReceiveBuffer, c.MaxMessageSize+64<<10), 1<<31-1)

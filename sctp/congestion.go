@@ -45,6 +45,9 @@ func (c *congestion) start(next uint32) {
 	}
 }
 
+// resize notes that packets have another length from now on.
+func (c *congestion) resize(mtu int) { c.mtu, c.segment = mtu, max(mtu, nominalSegment) }
+
 // inSlowStart is RFC 9260 §7.2.1's condition, but for a window which has just
 // been reduced to its threshold (RFC 5681 §3.1 allows either).
 func (c *congestion) inSlowStart() bool { return c.cwnd < c.ssthresh }

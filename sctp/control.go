@@ -23,7 +23,7 @@ func (a *Association) sendWhole(tag uint32, chunk []byte) {
 
 // queueControl queues a chunk to be bundled with others.
 func (a *Association) queueControl(chunk []byte) {
-	if a.control.len() >= maxControl || headerLen+len(chunk) > a.cfg.MTU {
+	if a.control.len() >= maxControl || headerLen+len(chunk) > a.pmtu.base {
 		a.stats.OutputDropped++
 		return
 	}
@@ -113,7 +113,13 @@ func (a *Association) handleHeartbeat(c chunk) error {
 
 func (a *Association) handleHeartbeatAck(now mono.Time, c chunk) error {
 	p, _, ok := nextParam(c.value)
-	if !ok || p.typ != paramHeartbeatInfo || len(p.value) != 8 {
+	if !ok || p.typ != paramHeartbeatInfo {
+		return ErrMalformed
+	}
+	if a.probeAnswered(now, p.value) {
+		return nil
+	}
+	if len(p.value) != 8 {
 		return ErrMalformed
 	}
 	if !a.hb.pending || binary.BigEndian.Uint64(p.value) != a.hb.nonce {

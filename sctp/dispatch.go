@@ -81,7 +81,10 @@ func (a *Association) handleChunks(now mono.Time, b []byte) (err error) {
 	}
 	if a.state != stateClosed {
 		data := a.rx.gotData
-		a.rx.tuneWindow(now, a.rto.srtt)
+		if data {
+			a.keepWindow(now)
+		}
+		a.rx.tuneWindow(now, a.rto.srtt, a.cfg.Budget)
 		a.rx.endPacket(now, mono.Time(a.cfg.SackDelay))
 		if data && a.state == stateShutdownSent { // §9.2
 			a.rx.sackNow, a.shutdownDue = true, true

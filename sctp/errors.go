@@ -7,6 +7,7 @@ var (
 	ErrClosed          = errors.New("sctp: association closed")
 	ErrSendBufferFull  = errors.New("sctp: send buffer full: wait for EventWritable")
 	ErrMessageTooLarge = errors.New("sctp: message larger than the peer accepts")
+	ErrMessageOpen     = errors.New("sctp: stream waits for the rest of a message written in parts")
 	ErrEmptyMessage    = errors.New("sctp: SCTP cannot carry an empty message")
 	ErrInvalidStream   = errors.New("sctp: stream id out of range")
 	ErrNoStreamReset   = errors.New("sctp: peer does not support stream reset")

@@ -7,7 +7,8 @@ const (
 	// EventConnected: the association is up.
 	EventConnected EventKind = iota + 1
 	// EventMessage: SID, PPID, Unordered and Data. The receiver owns Data and
-	// calls Consume when it is done with it.
+	// calls Consume when it is done with it. More: the message goes on with the
+	// next ordered EventMessage of its stream (SetParts).
 	EventMessage
 	// EventStreamsReset: the peer has reset its outgoing streams SIDs (all of
 	// them if AllStreams); every earlier message of theirs has been reported.
@@ -26,6 +27,9 @@ const (
 	// EventReconfigDone: a request made by ResetIncoming (with its SIDs) or by
 	// AddStreams has been answered. Err is nil, or why it was refused.
 	EventReconfigDone
+	// EventMessageAborted: the rest of a message reported with More will not
+	// come; the peer has given it up, or reset the stream.
+	EventMessageAborted
 	// EventClosed: the association has ended; Err is nil after a graceful
 	// shutdown. Nothing follows.
 	EventClosed
@@ -37,6 +41,7 @@ type Event struct {
 	SID        uint16
 	PPID       uint32
 	Unordered  bool
+	More       bool
 	AllStreams bool
 	Data       []byte
 	SIDs       []uint16

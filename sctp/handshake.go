@@ -122,7 +122,7 @@ func (a *Association) adopt(k *cookie) {
 		tag: k.peerTag, tsn: k.peerTSN, forwardTSN: k.forwardTSN, reconfig: k.reconfig,
 		interleave: k.interleave && a.cfg.Interleave, zeroSum: k.zeroChecksum && a.cfg.DTLS,
 	}
-	a.tx.size(a.cfg.MTU, a.peer.interleave)
+	a.tx.size(a.pmtu.base, a.pmtu.size, a.peer.interleave)
 	a.rx.data.wide = a.peer.interleave
 	a.outStreams = min(a.cfg.MaxStreams, k.in) // §5.1.1
 	a.inStreams = min(a.cfg.MaxStreams, k.out)
@@ -188,7 +188,10 @@ func (a *Association) restart(now mono.Time, k *cookie) error {
 		return ErrUnexpected
 	}
 	a.tag, a.tsn = k.localTag, k.localTSN
+	a.release()
 	a.rx = receiver{data: a.newReassembly()}
+	a.pmtu = newPathMTU(&a.cfg)
+	a.cc.mtu = a.pmtu.size
 	a.tx = a.newSender()
 	a.tx.window.start(a.tsn)
 	a.rack, a.minRTT = rack{}, minFilter{}

@@ -148,7 +148,7 @@ func TestClass24_HostilePeerIsBounded(t *testing.T) {
 		wide := seed&1 == 1
 		a := established(t, Config{Rand: seeded(seed), Interleave: wide, ServeReconfig: seed&2 != 0, MaxSendBuffer: 200 << 10})
 		a.peer.interleave, a.rx.data.wide = wide, wide
-		a.tx.size(a.cfg.MTU, wide)
+		a.tx.size(a.cfg.MTU, a.cfg.MTU, wide)
 		h := &hostile{rand.New(rand.NewPCG(seed, 3)), a}
 		now := simtest.Epoch
 		held := map[uint16]int{}
@@ -337,7 +337,7 @@ func FuzzAssociation(f *testing.F) {
 		a := established(t, Config{Interleave: true})
 		if len(first) > 0 && first[0] == byte(typeIData) {
 			a.peer.interleave, a.rx.data.wide = true, true
-			a.tx.size(a.cfg.MTU, true)
+			a.tx.size(a.cfg.MTU, a.cfg.MTU, true)
 		}
 		c := &Channels{assoc: a, channels: make(map[uint16]*channel), connected: true}
 		now := simtest.Epoch

@@ -8,6 +8,28 @@ const (
 	// bytes (RFC 8831 §5) less IPv6 (40), UDP (8), a DTLS record (37) and a
 	// TURN indication (36), rounded down. Larger messages are fragmented.
 	DefaultMTU = 1150
+	// DefaultMaxMTU is what probes look for: Ethernet's 1500 bytes less IPv6
+	// (40), UDP (8), a DTLS record (37) and a TURN channel's header (4), rounded
+	// down.
+	DefaultMaxMTU = 1408
+	// probeStep is the precision of the search, in bytes: less is not worth a
+	// probe.
+	probeStep = 16
+	// maxProbes is how often a probe is sent before it counts as lost (RFC 8899
+	// §5.1.2).
+	maxProbes = 3
+	// minProbeTimer is the least of PROBE_TIMER, raiseInterval PMTU_RAISE_TIMER
+	// (RFC 8899 §5.1.1). After a black hole, and nothing left to search below it,
+	// blackHolePause goes by.
+	minProbeTimer  = time.Second
+	raiseInterval  = 10 * time.Minute
+	blackHolePause = time.Minute
+	// A path that no longer carries long packets shows by suspectTimeouts
+	// without an acknowledgment between them, or by a chunk which was sent more
+	// than suspectSends times.
+	suspectTimeouts = 2
+	suspectSends    = 5
+
 	// minMTU holds all control chunks which are sent whole. A smaller
 	// Config.MTU is raised to it.
 	minMTU = 512
@@ -22,12 +44,21 @@ const (
 	// it was already on its way when the window was advertised.
 	DefaultMaxReceiveBuffer = 1 << 20
 	// DefaultMaxReceiveMemory is what the window grows to for an application
-	// which keeps up: 640 Mb/s at 100 ms. One which stops keeping up holds no
+	// which keeps up: 1.3 Gb/s at 100 ms. One which stops keeping up holds no
 	// more than was advertised.
-	DefaultMaxReceiveMemory = 8 << 20
+	DefaultMaxReceiveMemory = 16 << 20
 	// DefaultMaxSendBuffer bounds what Write has accepted and the peer has not
 	// acknowledged, plus messageCost for each message.
-	DefaultMaxSendBuffer = 8 << 20
+	DefaultMaxSendBuffer = 16 << 20
+	// sharedReceiveBuffer takes the place of DefaultMaxReceiveBuffer where a
+	// Budget lets windows grow: it is there for every association.
+	sharedReceiveBuffer = 128 << 10
+	// sendFloor is what an association with a Budget may hold to be sent,
+	// whatever others do.
+	sendFloor = 256 << 10
+	// idleReclaim, and four round trips, is how long a window beyond the floor
+	// may go unused before it is taken back.
+	idleReclaim = 2 * time.Second
 	// DefaultMaxStreams is all of them: 0 to 65534. RFC 8831 §6.2 reserves
 	// 65535. State exists only for streams in use; about 100 bytes each.
 	DefaultMaxStreams = 65535
@@ -70,6 +101,9 @@ const (
 	// in one packet: unknown chunks and parameters, heartbeats excepted, which
 	// are bounded by the MTU. Longer ones are cut or left out.
 	maxEcho = 256
+	// maxInitText bounds an INIT in a session description: one with every
+	// parameter known has some 90 characters. A longer one is refused.
+	maxInitText = 2048
 	// maxReason bounds the text of an ABORT.
 	maxReason = 128
 

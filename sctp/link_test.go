@@ -46,8 +46,8 @@ func TestLinkIsFilledWithinSeconds(t *testing.T) {
 		d    time.Duration
 		want float64
 	}{
-		{path{0, 0}, 1500 * time.Millisecond, 97},
-		{path{0, .01}, 1500 * time.Millisecond, 96},
+		{path{0, 0}, 1500 * time.Millisecond, 96},
+		{path{0, .01}, 1500 * time.Millisecond, 95},
 		{path{20 * time.Millisecond, 0}, 1500 * time.Millisecond, 88},
 		{path{20 * time.Millisecond, 0}, 10 * time.Second, 95},
 		{path{20 * time.Millisecond, .001}, 1500 * time.Millisecond, 68},

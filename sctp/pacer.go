@@ -30,7 +30,7 @@ func (a *Association) paceRate() float64 {
 
 // paceDepth is the most that may go at once.
 func (a *Association) paceDepth(rate float64) int {
-	return min(max(int(rate*paceSpan.Seconds()), 10*a.cfg.MTU), maxBurst)
+	return min(max(int(rate*paceSpan.Seconds()), 10*a.cc.mtu), maxBurst)
 }
 
 // mayBurst reports whether pacing lets another packet go now. If not, it says
@@ -56,7 +56,7 @@ func (a *Association) mayBurst(now mono.Time) bool {
 		return true
 	}
 	if p.resume == 0 {
-		run := min(max(int(rate*paceSpan.Seconds()), 2*a.cfg.MTU), runPackets*a.cfg.MTU)
+		run := min(max(int(rate*paceSpan.Seconds()), 2*a.cc.mtu), runPackets*a.cc.mtu)
 		wait := time.Duration(float64(run-p.credit) / rate * float64(time.Second))
 		p.resume = now.Add(max(wait, minPause))
 	}

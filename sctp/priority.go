@@ -79,7 +79,7 @@ func (r *ranking) pop(value uint32) *message {
 // as there are any that matter less than value.
 func (a *Association) makeRoom(now mono.Time, cost int, value uint32) {
 	t := &a.tx
-	for t.cost > 0 && t.cost+cost > a.cfg.MaxSendBuffer {
+	for t.cost > 0 && t.cost+cost > a.sendLimit() {
 		m := t.ranks.pop(value)
 		switch {
 		case m == nil:

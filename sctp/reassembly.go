@@ -15,6 +15,7 @@ type run struct {
 	ppid        uint32
 	unordered   bool
 	begin, end  bool
+	cont        bool // it begins where what was reported ended
 	buf         []byte
 }
 
@@ -30,11 +31,16 @@ func (r *run) joins(s *run) bool {
 // begun as I-DATA.
 type inStream struct {
 	next    uint32          // MID or SSN of the next ordered message
+	given   uint32          // I-DATA: unordered messages before it were given up
 	waiting map[uint32]*run // complete messages ahead of next
 	unread  fifo[int]       // sizes of the messages reported, not consumed
 	// I-DATA: messages of which something is missing, by ascending MID;
 	// ordered and not.
 	partial [2][]*fragments
+
+	parts   bool         // SetParts
+	touched bool         // in reassembly.touched
+	begun   *openMessage // nil: none
 }
 
 // fragments is one of them.
@@ -44,15 +50,20 @@ type fragments struct {
 }
 
 type reassembly struct {
-	limit   int  // bytes, from Config.MaxReceiveBuffer on
-	wide    bool // I-DATA, with MIDs of 32 bits
-	most    int  // to which limit may grow, Config.MaxReceiveMemory
-	maxSize int  // of a message
-	bytes   int  // buffered or unconsumed
-	entries int  // runs, waiting messages and unconsumed messages
-	runs    []*run
-	streams map[uint16]*inStream
-	events  *fifo[Event]
+	floor    int      // of limit: Config.MaxReceiveBuffer
+	promise  int      // what the peer may still send by the last SACK
+	borrowed int      // of the Budget
+	limit    int      // bytes, from Config.MaxReceiveBuffer on
+	wide     bool     // I-DATA, with MIDs of 32 bits
+	most     int      // to which limit may grow, Config.MaxReceiveMemory
+	maxSize  int      // of a message
+	maxParts int      // of one reported in parts; 0: none
+	touched  []uint16 // streams in parts with something new
+	bytes    int      // buffered or unconsumed
+	entries  int      // runs, waiting messages and unconsumed messages
+	runs     []*run
+	streams  map[uint16]*inStream
+	events   *fifo[Event]
 
 	// hold is a reset which waits for TSNs; messages of its streams above
 	// hold.last wait for it in held, since their SSNs begin anew.
@@ -79,13 +90,14 @@ func (d *deferredReset) covers(sid uint16) bool {
 
 // window is what to advertise.
 func (q *reassembly) window() int {
-	return max(0, min(q.limit-q.bytes, q.limit-q.entries*entrySize))
+	edge := max(q.limit, q.bytes+q.promise) // not to be moved back
+	return max(0, edge-max(q.bytes, q.entries*entrySize))
 }
 
 // fits reports whether n more bytes may be stored. A chunk which fills a gap
 // may use a second window: the peer sent it within the first.
 func (q *reassembly) fits(n int, filler bool) bool {
-	limit := q.limit
+	limit := max(q.limit, q.bytes+q.promise)
 	if filler {
 		limit *= 2
 	}
@@ -132,9 +144,16 @@ func (q *reassembly) add(d *dataChunk) bool {
 		r.mid, r.first, r.last = d.mid, d.fsn, d.fsn
 	}
 	q.bytes += len(d.payload)
+	q.promise = max(q.promise-len(d.payload), 0)
 	q.entries++
+	most, ok := q.room(q.streams[d.sid], r)
+	if !ok {
+		r.buf = d.payload
+		q.discard(r)
+		return true
+	}
 	if r.begin && r.end {
-		if len(d.payload) > q.maxSize {
+		if len(d.payload) > most {
 			return false
 		}
 		r.buf = slices.Clone(d.payload)
@@ -142,22 +161,31 @@ func (q *reassembly) add(d *dataChunk) bool {
 		return true
 	}
 	if !d.idata {
-		r, ok := q.insert(&q.runs, r, d.payload)
-		if r != nil {
-			q.complete(r)
+		whole, ok := q.insert(&q.runs, r, d.payload, most)
+		if whole != nil {
+			q.complete(whole)
+		} else if s := q.streams[d.sid]; s != nil {
+			q.touch(d.sid, s)
 		}
 		return ok
 	}
 	s := q.stream(d.sid)
+	if (r.unordered && q.before(r.mid, s.given)) || (!r.unordered && q.before(r.mid, s.next)) {
+		r.buf = d.payload // of a message given up meanwhile
+		q.discard(r)
+		return true
+	}
 	list := &s.partial[b2i(r.unordered)]
 	i, found := slices.BinarySearchFunc(*list, r.mid, func(p *fragments, mid uint32) int { return int(int32(p.mid - mid)) })
 	if !found {
 		*list = slices.Insert(*list, i, &fragments{mid: r.mid})
 	}
-	whole, ok := q.insert(&(*list)[i].runs, r, d.payload)
+	whole, ok := q.insert(&(*list)[i].runs, r, d.payload, most)
 	if whole != nil {
 		*list = slices.Delete(*list, i, i+1)
 		q.complete(whole)
+	} else {
+		q.touch(d.sid, s)
 	}
 	return ok
 }
@@ -172,7 +200,7 @@ func b2i(b bool) int {
 // insert adds a fragment to the runs of one or more messages, and returns the
 // message it completes, nil if none. It reports false when the message has
 // grown beyond maxSize.
-func (q *reassembly) insert(runs *[]*run, r *run, payload []byte) (*run, bool) {
+func (q *reassembly) insert(runs *[]*run, r *run, payload []byte, most int) (*run, bool) {
 	i, again := slices.BinarySearchFunc(*runs, r.first, func(r *run, n uint32) int { return int(int32(r.first - n)) })
 	if again || (i > 0 && !tsnLess((*runs)[i-1].last, r.first)) {
 		r.buf = payload // an FSN twice
@@ -188,7 +216,9 @@ func (q *reassembly) insert(runs *[]*run, r *run, payload []byte) (*run, bool) {
 		r = p
 		q.entries--
 	} else {
-		if r.begin && q.hinted == nil {
+		if r.cont {
+			r.buf = make([]byte, 0, max(q.streams[r.sid].begun.hint, len(payload)))
+		} else if r.begin && q.hinted == nil {
 			// Messages tend to be as long as the one before. One at a time is
 			// taken at its word, so that a peer gains nothing by a long one.
 			r.buf = make([]byte, 0, max(q.hint, len(payload)))
@@ -205,7 +235,7 @@ func (q *reassembly) insert(runs *[]*run, r *run, payload []byte) (*run, bool) {
 		q.freeRun(n)
 		q.entries--
 	}
-	if len(r.buf) > q.maxSize {
+	if len(r.buf) > most {
 		return nil, false
 	}
 	if !r.begin || !r.end {
@@ -239,20 +269,30 @@ func (q *reassembly) freeRun(r *run) {
 	}
 }
 
+// holds reports whether a message waits for a reset of its stream.
+func (q *reassembly) holds(r *run) bool {
+	return q.hold != nil && tsnLess(q.hold.last, r.tsn) && q.hold.covers(r.sid)
+}
+
 // complete takes a whole message.
 func (q *reassembly) complete(r *run) {
-	if q.hold != nil && tsnLess(q.hold.last, r.tsn) && q.hold.covers(r.sid) {
+	if q.holds(r) {
 		q.held = append(q.held, r)
 		return
 	}
 	s := q.stream(r.sid)
 	switch {
 	case r.unordered:
+		if q.wide && r.mid-s.given > 1<<30 { // MIDs go around
+			s.given = r.mid - 1<<30
+		}
 		q.deliver(s, r)
 	case r.mid == s.next:
-		s.next = q.after(s.next)
+		s.next, s.begun = q.after(s.next), nil
+		sid := r.sid
 		q.deliver(s, r)
 		q.drain(s)
+		q.touch(sid, s)
 	case q.before(r.mid, s.next) || s.waiting[r.mid] != nil:
 		q.discard(r) // no peer which keeps to the RFC numbers a message twice
 	default:
@@ -325,6 +365,9 @@ func (q *reassembly) forward(f *forwardChunk) {
 		k := f.stream(i)
 		s := q.stream(k.sid)
 		q.dropPartial(s, &k)
+		if k.unordered && !q.before(k.mid, s.given) {
+			s.given = q.after(k.mid)
+		}
 		if k.unordered || q.before(k.mid, s.next) {
 			continue
 		}
@@ -346,8 +389,10 @@ func (q *reassembly) forward(f *forwardChunk) {
 		for _, r := range ready {
 			q.deliver(s, r)
 		}
+		q.abortPart(k.sid, s)
 		s.next = q.after(k.mid)
 		q.drain(s)
+		q.touch(k.sid, s)
 	}
 }
 
@@ -394,8 +439,9 @@ func (q *reassembly) restart(sid uint16, s *inStream) {
 		}
 		s.partial[i] = nil
 	}
-	s.waiting, s.next = nil, 0
-	if s.unread.len() == 0 {
+	q.abortPart(sid, s)
+	s.waiting, s.next, s.given = nil, 0, 0
+	if s.unread.len() == 0 && !s.parts {
 		delete(q.streams, sid)
 	}
 }
@@ -406,5 +452,8 @@ func (q *reassembly) release() {
 	q.hold, q.held = nil, nil
 	for _, r := range held {
 		q.complete(r)
+	}
+	for sid, s := range q.streams {
+		q.touch(sid, s)
 	}
 }

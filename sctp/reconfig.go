@@ -274,7 +274,7 @@ func (a *Association) finishReset(err error) {
 			s.next = [2]uint32{}
 		}
 		held := s.held
-		s.held = nil
+		s.held, s.outPart.held = nil, false
 		for _, m := range held {
 			a.tx.enqueue(s, m)
 		}

@@ -19,8 +19,9 @@ type receiver struct {
 
 	sackNow    bool // say it with the next packet
 	sackTimer  mono.Time
-	unsacked   int // packets with DATA since the last SACK
-	advertised int // window in the last SACK
+	unsacked   int       // packets with DATA since the last SACK
+	advertised int       // window in the last SACK
+	idleAt     mono.Time // when the window has been idle
 
 	tune tuner
 
@@ -32,7 +33,7 @@ func (r *receiver) start(tsn uint32) {
 	r.cum = tsn - 1
 	r.ranges, r.dups = nil, nil
 	r.sackNow, r.sackTimer, r.unsacked = false, 0, 0
-	r.advertised = r.data.limit
+	r.advertised, r.data.promise = r.data.limit, r.data.limit
 }
 
 // highest TSN received.
@@ -211,7 +212,7 @@ type tuner struct {
 	consumed int
 }
 
-func (r *receiver) tuneWindow(now mono.Time, srtt time.Duration) {
+func (r *receiver) tuneWindow(now mono.Time, srtt time.Duration, b *Budget) {
 	u := &r.tune
 	if srtt == 0 {
 		srtt = u.rtt
@@ -219,8 +220,10 @@ func (r *receiver) tuneWindow(now mono.Time, srtt time.Duration) {
 	if now.Sub(u.since) < srtt {
 		return
 	}
-	if now.Sub(u.since) < 2*srtt+time.Millisecond && 4*u.consumed > r.data.limit {
-		r.data.limit = min(4*u.consumed, r.data.most)
+	if now.Sub(u.since) < 2*srtt+time.Millisecond {
+		r.data.resize(b, u.consumed)
+	} else {
+		r.data.settle(b)
 	}
 	u.since, u.consumed = now, 0
 }
@@ -240,6 +243,7 @@ func (r *receiver) appendSackChunk(b []byte, room int) []byte {
 	gaps := r.ranges[:min(len(r.ranges), room/4)]
 	dups := r.dups[:min(len(r.dups), room/4-len(gaps))]
 	r.advertised = r.data.window()
+	r.data.promise = r.advertised
 	b = appendSack(b, r.cum, uint32(r.advertised), gaps, dups)
 	r.dups = r.dups[:0]
 	r.sackNow, r.sackTimer, r.unsacked = false, 0, 0

@@ -1,6 +1,10 @@
 package sctp
 
-import "github.com/sluicertc/sluice/internal/mono"
+import (
+	"encoding/base64"
+
+	"github.com/sluicertc/sluice/internal/mono"
+)
 
 // Connecting without a handshake of its own: both INIT chunks travel with the
 // session description (a=sctp-init, draft-hancke-tsvwg-snap), which saves two
@@ -34,6 +38,22 @@ func (a *Association) ImportInit(chunk []byte) error {
 	}
 	a.imported = i.said()
 	return nil
+}
+
+// InitText is the value of a=sctp-init: ExportInit in base64.
+func (a *Association) InitText() string { return base64.StdEncoding.EncodeToString(a.ExportInit()) }
+
+// ImportInitText takes the value of the peer's a=sctp-init, of at most
+// maxInitText bytes. Errors: as ImportInit.
+func (a *Association) ImportInitText(s string) error {
+	if len(s) > maxInitText {
+		return ErrMalformed
+	}
+	chunk, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return ErrMalformed
+	}
+	return a.ImportInit(chunk)
 }
 
 // startImported is Start with the peer's INIT in hand.

@@ -7,7 +7,8 @@ import (
 )
 
 // Transmit writes one packet into b and returns its length; 0: nothing more
-// for now. b must hold Config.MTU bytes. Call it until it returns 0, then read
+// for now. b must hold Config.MTU bytes; packets are never longer than b, so
+// that one as long as Config.MaxMTU lets that be reached. Call it until it returns 0, then read
 // Event: sending may bring EventBufferedAmountLow.
 func (a *Association) Transmit(now mono.Time, b []byte) int {
 	for a.outbox.len() > 0 {
@@ -28,8 +29,21 @@ func (a *Association) Transmit(now mono.Time, b []byte) int {
 	if len(b) < a.cfg.MTU {
 		return 0
 	}
-	limit := a.cfg.MTU
+	limit := min(a.pmtu.size, len(b))
 	pkt := appendHeader(b[:0], header{a.cfg.LocalPort, a.cfg.RemotePort, a.peer.tag})
+	if a.pmtu.due && a.state == stateEstablished {
+		if a.pmtu.probe <= len(b) {
+			pkt = a.pmtu.appendProbe(pkt)
+			if !a.peer.zeroSum {
+				seal(pkt)
+			}
+			a.stats.PathProbes++
+			return a.sent(len(pkt))
+		}
+		a.pmtu.most = len(b) &^ 3 // the lower layer takes no more
+		a.pmtu.high = min(a.pmtu.high, a.pmtu.most)
+		a.nextProbe(now)
+	}
 	cookie := a.cookieDue
 	if cookie {
 		a.cookieDue = false
@@ -161,7 +175,9 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 			break
 		}
 		a.cc.sending(now, t.flight, a.rto.rto)
-		t.resent(now, tsn)
+		if t.resent(now, tsn); c.sends > suspectSends {
+			a.lostLong(now)
+		}
 		a.cc.sent(int(c.n), t.flight)
 		t.pace.spent(int(c.n))
 		if t.closed {
@@ -175,6 +191,7 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 	}
 	if len(pkt) > start {
 		t.tail.due = false
+		a.noticed(now, len(pkt))
 		if a.state >= stateEstablished { // before that T1 watches
 			t.startT3(now, mono.Time(a.rto.rto))
 			a.scheduleProbe(now)
@@ -229,7 +246,9 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 		c.flags |= flagUnordered
 	}
 	if m.sent == 0 {
-		c.flags |= flagBegin
+		if !m.cont {
+			c.flags |= flagBegin
+		}
 		m.first = t.end()
 		t.number(s, m)
 	}
@@ -238,7 +257,10 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	if t.tail.due {
 		c.flags |= flagImmediate // RFC 8985 §7.2 has the probe's SACK at once
 	}
-	if m.sent+n == len(m.data) {
+	if m.more || m.cont {
+		s.mid, s.fsn, s.middle = m.mid, m.fsn, m.more || m.sent+n < len(m.data)
+	}
+	if m.sent+n == len(m.data) && !m.more {
 		c.flags |= flagEnd
 		if s.queue.len() == 1 && (s.resetting || a.state != stateEstablished) {
 			c.flags |= flagImmediate // RFC 7053 §5.1: the last for now
@@ -264,9 +286,11 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 }
 
 func (a *Association) appendSent(pkt []byte, tsn uint32, c *sentChunk) []byte {
-	return appendData(pkt, &dataChunk{
+	pkt = appendData(pkt, &dataChunk{
 		flags: c.flags, idata: a.peer.interleave, tsn: tsn, sid: c.msg.sid, ssn: uint16(c.msg.mid),
 		mid: c.msg.mid, fsn: c.fsn, ppid: c.msg.ppid,
 		payload: c.msg.data[c.off : c.off+c.n],
 	})
+	a.tx.at(tsn).long = len(pkt) > a.pmtu.size-a.tx.maxFrag
+	return pkt
 }

@@ -25,6 +25,8 @@ type message struct {
 	gone      bool // abandoned, RFC 3758 §3.5
 	refs      int  // chunks in the window
 	cost      int  // what it still occupies of the send buffer
+	cont      bool // a part which is not the first
+	more      bool // nor the last
 }
 
 // outStream is one outgoing stream, made by the first Write.
@@ -43,18 +45,21 @@ type outStream struct {
 	resetting bool
 	again     bool // ResetStreams was called once more meanwhile
 	held      []*message
+
+	outPart
 }
 
 const defaultWeight = 256
 
 type sender struct {
-	streams map[uint16]*outStream
-	ready   []*outStream // heap by pass of streams with a queue
-	clock   uint64       // pass of the message chosen last
-	current *outStream   // its first message has been sent in part
-	pending int          // messages in the queues of all streams, held or not
-	cost    int          // of all messages which are not acknowledged
-	blocked bool         // a Write has failed for lack of room
+	streams  map[uint16]*outStream
+	ready    []*outStream // heap by pass of streams with a queue
+	clock    uint64       // pass of the message chosen last
+	current  *outStream   // its first message has been sent in part
+	pending  int          // messages in the queues of all streams, held or not
+	cost     int          // of all messages which are not acknowledged
+	borrowed int          // of the Budget
+	blocked  bool         // a Write has failed for lack of room
 
 	window  // sent and not acknowledged
 	maxFrag int
@@ -131,7 +136,7 @@ func (t *sender) push(s *outStream, m *message) {
 	if !m.quiet {
 		s.buffered += len(m.data)
 	}
-	if s.resetting {
+	if s.resetting && (!m.cont || s.outPart.held) {
 		s.held = append(s.held, m)
 		return
 	}
@@ -146,19 +151,23 @@ func (t *sender) enqueue(s *outStream, m *message) {
 	}
 }
 
-// size sets how large fragments are.
-func (t *sender) size(mtu int, interleave bool) {
+// size sets how large fragments are: as many of them fill a packet of mtu bytes
+// as are needed for each to fit one of base bytes.
+func (t *sender) size(base, mtu int, interleave bool) {
 	t.interleave, t.head = interleave, dataHeaderLen
 	if interleave {
 		t.head = idataHeaderLen
 	}
-	t.maxFrag = (mtu - headerLen - t.head) &^ 3
+	base, mtu = base-headerLen, mtu-headerLen
+	t.maxFrag = (mtu/((mtu+base-1)/base) - t.head) &^ 3
 }
 
 // number gives a message its MID or SSN. Unordered messages have MIDs of their
 // own (RFC 8260 §2.1) and no SSN.
 func (t *sender) number(s *outStream, m *message) {
 	switch {
+	case m.cont:
+		m.mid, m.fsn = s.mid, s.fsn
 	case !m.unordered:
 		m.mid = s.next[0]
 		s.next[0]++
@@ -178,6 +187,9 @@ func (t *sender) next() (*outStream, *message) {
 			return nil, nil
 		}
 		s = t.ready[0]
+	}
+	if s.queue.len() == 0 {
+		return nil, nil // the rest of a message in parts is not written yet
 	}
 	return s, *s.queue.peek()
 }
@@ -236,6 +248,10 @@ func (t *sender) reweigh(s *outStream, weight int) {
 func (t *sender) dequeue(s *outStream) {
 	s.queue.pop()
 	t.pending--
+	if s.middle && !t.interleave {
+		t.current = s // RFC 9260 §6.9: nobody else until its end
+		return
+	}
 	if t.current == s {
 		t.current = nil
 	} else if s.index >= 0 {
@@ -247,7 +263,9 @@ func (t *sender) dequeue(s *outStream) {
 }
 
 // drained reports whether everything written before the reset has a TSN.
-func (s *outStream) drained() bool { return s.queue.len() == 0 }
+func (s *outStream) drained() bool {
+	return s.queue.len() == 0 && !s.middle && (!s.open || s.outPart.held)
+}
 
 func (t *sender) heapPush(s *outStream) {
 	s.index = len(t.ready)

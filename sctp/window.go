@@ -20,6 +20,7 @@ type sentChunk struct {
 	where      place
 	acked      bool // by a gap block
 	again      bool // sent more than once: an acknowledgment may mean either
+	long       bool // in a packet about as long as may be
 }
 
 // place is the list a chunk is in.

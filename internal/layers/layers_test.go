@@ -21,6 +21,7 @@ var ranks = [][]string{
 	{"internal/mono"},
 	{"crypto", "rtp", "rtcp", "codec/*", "stun", "sdp", "bpf"},
 	{"srtp", "ice", "dtls", "sctp", "bwe", "sockets"},
+	{"dtls/dtlsnet", "sctp/sctpnet"},
 	{"dataplane"},
 	{"webrtc"},
 	{"media", "sfu"},
