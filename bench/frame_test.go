@@ -282,7 +282,7 @@ func TestSRTPContendersAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Those in this process; see TestSRTPPeersAgree.
-		cs, _, err := srtpContenders(c, path, s.peers[:2], nil)
+		cs, _, err := srtpContenders(c, path, []peer{goStdlib, srtpPionPeer, noExtension}, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -297,7 +297,12 @@ func TestSRTPContendersAgree(t *testing.T) {
 			}
 		}
 	}
-	if len(s.cases) != 54 {
+	if len(s.cases) != 78 {
 		t.Errorf("%d cases", len(s.cases))
+	}
+	for _, path := range []string{"protect/gcm128/100B", "protect/rc4/100B/one", "protect/gcm128/B/one", "protect/gcm128/100B/two"} {
+		if _, err := parseSRTP(path); err == nil {
+			t.Errorf("%s was accepted", path)
+		}
 	}
 }

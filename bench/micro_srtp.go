@@ -20,7 +20,7 @@ func microSRTP() []microCase {
 		open bool
 		size int
 	}{{"encrypt-1KB", false, 1000}, {"encrypt-100B", false, 100}, {"decrypt-1KB", true, 1000}} {
-		c := srtpCase{open: k.open, profile: srtp.AEAD_AES_128_GCM, size: k.size, batch: 1}
+		c := srtpCase{open: k.open, profile: srtp.AEAD_AES_128_GCM, size: k.size, keys: 1}
 		list = append(list, microCase{
 			path: "srtp/" + k.path, module: pionSRTP, input: srtpInput(c),
 			sluice: func() microWork { return srtpWork(srtpSluice(c)) },

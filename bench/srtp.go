@@ -11,20 +11,25 @@ import (
 )
 
 const (
-	srtpRun    = 64 // packets a run
-	srtpHeader = 12 // bytes, authenticated only
+	srtpRun   = 64 // packets a run
+	srtpFixed = 12 // bytes of a header without extensions
 	// srtpRoom is a buffer's length: the longest payload, header, tag, and
 	// what vector code may overshoot.
-	srtpRoom = 1200 + srtpHeader + 16 + 160
+	srtpRoom = 1200 + srtpFixed + len(srtpExtensions) + 16 + 160
 )
+
+// srtpExtensions are those that browsers send (RFC 8285 §4.2), as those of
+// video: audio level, absolute send time, transport-wide sequence number, MID,
+// orientation, RID and playout delay.
+const srtpExtensions = "\xbe\xde\x00\x05\x10\x8a\x22\x12\x34\x56\x31\x00\x07\x400\x50\x01\x61hi\x72\x00\x01\x02"
 
 // An srtpCase is a path of the scenario, taken apart.
 type srtpCase struct {
 	open    bool
 	profile srtp.Profile
-	size    int // payload behind the header
-	batch   int // packets a call: 1, 16 or, with a key each, 64
-	fan     bool
+	size    int  // payload behind the header
+	ext     bool // the header has extensions
+	keys    int  // packets a call, each under a key of its own
 }
 
 var srtpProfiles = map[string]srtp.Profile{
@@ -33,15 +38,24 @@ var srtpProfiles = map[string]srtp.Profile{
 
 var srtpPionPeer = peer{name: "pion/srtp", version: module("github.com/pion/srtp/v3")}
 
+// noExtension is Sluice itself with the same packets but for the extensions, in
+// whose cases alone it takes part: its ratio is what they cost.
+var noExtension = peer{name: "no-extension", version: func() string { return "" }}
+
 func srtpScenario() *scenario {
 	s := &scenario{
-		name: "srtp", about: "protect and unprotect RTP packets: one by one, in batches, and for 64 receivers",
-		peers: []peer{goStdlib, srtpPionPeer, libsrtp.peer(), weriftPeer},
+		name: "srtp", about: "protect and unprotect RTP packets: one by one, for 16 and for 64 receivers; with header extensions",
+		peers: []peer{goStdlib, srtpPionPeer, libsrtp.peer(), weriftPeer, noExtension},
 	}
 	for _, op := range []string{"protect", "unprotect"} {
 		for _, profile := range []string{"gcm128", "gcm256", "cm80"} {
 			for _, size := range []string{"100B", "1000B", "1200B"} {
 				for _, batch := range []string{"one", "batch16", "fan64"} {
+					s.cases = append(s.cases, strings.Join([]string{op, profile, size, batch}, "/"))
+				}
+			}
+			for _, size := range []string{"100B-ext", "1000B-ext"} {
+				for _, batch := range []string{"one", "fan64"} {
 					s.cases = append(s.cases, strings.Join([]string{op, profile, size, batch}, "/"))
 				}
 			}
@@ -58,16 +72,13 @@ func parseSRTP(path string) (c srtpCase, err error) {
 	}
 	c.open = parts[0] == "unprotect"
 	c.profile = srtpProfiles[parts[1]]
-	if _, err := fmt.Sscanf(parts[2], "%dB", &c.size); err != nil {
+	size, ext := strings.CutSuffix(parts[2], "-ext")
+	if _, err := fmt.Sscanf(size, "%dB", &c.size); err != nil {
 		return c, fmt.Errorf("%q: %w", path, err)
 	}
-	switch parts[3] {
-	case "one":
-		c.batch = 1
-	case "batch16":
-		c.batch = 16
-	case "fan64":
-		c.batch, c.fan = srtpRun, true
+	c.ext, c.keys = ext, map[string]int{"one": 1, "batch16": 16, "fan64": 64}[parts[3]]
+	if c.profile == 0 || c.keys == 0 {
+		return c, fmt.Errorf("%q is no case of srtp", path)
 	}
 	return c, nil
 }
@@ -137,6 +148,9 @@ func srtpOne(r *run, path string, peers []peer, rivals map[string]rival, rounds 
 		row := Row{Scenario: "srtp", Case: path, Peer: p.name, terse: true}
 		k := slices.IndexFunc(able, func(q peer) bool { return q.name == p.name })
 		if k < 0 {
+			if p.name == noExtension.name {
+				continue // the case is this one
+			}
 			row.Skipped = p.name + " does not have this profile"
 			r.emit(row)
 			continue
@@ -183,6 +197,14 @@ func srtpContenders(c srtpCase, path string, peers []peer, rivals map[string]riv
 			// Nonces, and so packets, of its own.
 			k, err = srtpStdlib(c)
 			got = want
+		case p.name == noExtension.name:
+			if !c.ext {
+				continue
+			}
+			bare := c
+			bare.ext = false
+			k, _, err = srtpSluice(bare)
+			got = want
 		case p.name == srtpPionPeer.name:
 			if k, out, err = srtpPion(c); err == nil {
 				once(k)
@@ -215,15 +237,16 @@ func srtpKeys(p srtp.Profile, i int) (key, salt []byte) {
 	return key, salt
 }
 
-func (c srtpCase) keys() int {
-	if c.fan {
-		return srtpRun
+// header is the length of the packets' header.
+func (c srtpCase) header() int {
+	if c.ext {
+		return srtpFixed + len(srtpExtensions)
 	}
-	return 1
+	return srtpFixed
 }
 
 func (c srtpCase) contexts() ([]*srtp.Context, error) {
-	cs := make([]*srtp.Context, c.keys())
+	cs := make([]*srtp.Context, c.keys)
 	for i := range cs {
 		key, salt := srtpKeys(c.profile, i)
 		ctx, err := srtp.NewContext(c.profile, key, salt)
@@ -237,10 +260,15 @@ func (c srtpCase) contexts() ([]*srtp.Context, error) {
 
 // srtpPlain is a packet before its first sequence number.
 func srtpPlain(c srtpCase) []byte {
-	b := make([]byte, srtpHeader+c.size, srtpRoom)
+	header := c.header()
+	b := make([]byte, header+c.size, srtpRoom)
 	copy(b, []byte{0x80, 96, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7})
-	for i := srtpHeader; i < len(b); i++ {
-		b[i] = byte(i)
+	if c.ext {
+		b[0] |= 0x10
+		copy(b[srtpFixed:], srtpExtensions)
+	}
+	for i := range b[header:] {
+		b[header+i] = byte(srtpFixed + i)
 	}
 	return b
 }

@@ -17,16 +17,16 @@ func newSRTPSource(c srtpCase) (*srtpSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &srtpSource{c: c, contexts: contexts, plain: srtpPlain(c), bufs: srtpBuffers(), n: srtpHeader + c.size + c.profile.Overhead()}, nil
+	return &srtpSource{c: c, contexts: contexts, plain: srtpPlain(c), bufs: srtpBuffers(), n: c.header() + c.size + c.profile.Overhead()}, nil
 }
 
 // fill protects a run of packets into the buffers.
 func (s *srtpSource) fill() {
 	for i, b := range s.bufs {
-		if i == 0 || !s.c.fan {
+		if i%s.c.keys == 0 {
 			s.seq++
+			putSeq(s.plain, s.seq)
 		}
-		putSeq(s.plain, s.seq)
 		_, err := s.contexts[i%len(s.contexts)].Protect(b, s.plain)
 		must(err)
 	}
@@ -41,7 +41,7 @@ func srtpSluice(c srtpCase) (k contender, out func() []byte, err error) {
 	if err != nil {
 		return k, nil, err
 	}
-	plain, bufs := srtpPlain(c), srtpBuffers()
+	plain, bufs, header := srtpPlain(c), srtpBuffers(), c.header()
 	for _, b := range bufs {
 		copy(b, plain)
 	}
@@ -49,31 +49,19 @@ func srtpSluice(c srtpCase) (k contender, out func() []byte, err error) {
 	var batch srtp.Batch
 	var seq uint16
 	k.name = "sluice"
-	switch {
-	case c.fan:
-		k.run = func() int {
+	k.run = func() int {
+		for i := 0; i < srtpRun; i += c.keys {
 			seq++
 			putSeq(plain, seq)
-			for i, b := range bufs {
-				copy(b[:srtpHeader], plain)
-				batch.AddSplit(contexts[i], b, srtpHeader, plain[srtpHeader:])
+			for j, b := range bufs[i : i+c.keys] {
+				copy(b[:header], plain)
+				batch.AddSplit(contexts[j], b, header, plain[header:])
 			}
 			finish(&batch, (*srtp.Batch).Protect)
-			return srtpRun
 		}
-	case c.batch > 1:
-		k.run = func() int {
-			for i := 0; i < srtpRun; i += c.batch {
-				for _, b := range bufs[i : i+c.batch] {
-					seq++
-					putSeq(b, seq)
-					batch.Add(contexts[0], b, b[:size])
-				}
-				finish(&batch, (*srtp.Batch).Protect)
-			}
-			return srtpRun
-		}
-	default:
+		return srtpRun
+	}
+	if c.keys == 1 {
 		k.run = func() int {
 			for _, b := range bufs {
 				seq++
@@ -99,20 +87,20 @@ func srtpSluiceOpen(c srtpCase) (k contender, out func() []byte, err error) {
 	var batch srtp.Batch
 	k.name, k.prepare = "sluice", src.fill
 	k.run = func() int {
-		for i := 0; i < srtpRun; i += c.batch {
-			if c.batch == 1 {
+		for i := 0; i < srtpRun; i += c.keys {
+			if c.keys == 1 {
 				_, err := contexts[0].Unprotect(src.bufs[i], src.bufs[i][:src.n])
 				must(err)
 				continue
 			}
-			for j, b := range src.bufs[i : i+c.batch] {
-				batch.Add(contexts[j%len(contexts)], b, b[:src.n])
+			for j, b := range src.bufs[i : i+c.keys] {
+				batch.Add(contexts[j], b, b[:src.n])
 			}
 			finish(&batch, (*srtp.Batch).Unprotect)
 		}
 		return srtpRun
 	}
-	return k, func() []byte { return src.bufs[srtpRun-1][:srtpHeader+c.size] }, nil
+	return k, func() []byte { return src.bufs[srtpRun-1][:c.header()+c.size] }, nil
 }
 
 func finish(b *srtp.Batch, work func(*srtp.Batch)) {

@@ -17,7 +17,7 @@ import (
 
 // srtpPion makes pion/srtp's contender, with buffers and header reused.
 func srtpPion(c srtpCase) (k contender, out func() []byte, err error) {
-	contexts := make([]*pionsrtp.Context, c.keys())
+	contexts := make([]*pionsrtp.Context, c.keys)
 	for i := range contexts {
 		key, salt := srtpKeys(c.profile, i)
 		// The window webrtc gives it; ours cannot be turned off.
@@ -40,7 +40,7 @@ func srtpPion(c srtpCase) (k contender, out func() []byte, err error) {
 			}
 			return srtpRun
 		}
-		return k, func() []byte { return src.bufs[srtpRun-1][:srtpHeader+c.size] }, nil
+		return k, func() []byte { return src.bufs[srtpRun-1][:c.header()+c.size] }, nil
 	}
 	plain, bufs := srtpPlain(c), srtpBuffers()
 	for _, b := range bufs {
@@ -49,19 +49,19 @@ func srtpPion(c srtpCase) (k contender, out func() []byte, err error) {
 	size := len(plain)
 	var seq uint16
 	k.run = func() int {
-		if c.fan {
-			seq++
-			putSeq(plain, seq)
-			for i, b := range bufs {
-				_, err := contexts[i].EncryptRTP(b, plain, &header)
+		for i, b := range bufs {
+			if c.keys == 1 {
+				seq++
+				putSeq(b, seq)
+				_, err := contexts[0].EncryptRTP(b, b[:size], &header)
 				must(err)
+				continue
 			}
-			return srtpRun
-		}
-		for _, b := range bufs {
-			seq++
-			putSeq(b, seq)
-			_, err := contexts[0].EncryptRTP(b, b[:size], &header)
+			if i%c.keys == 0 {
+				seq++
+				putSeq(plain, seq)
+			}
+			_, err := contexts[i%c.keys].EncryptRTP(b, plain, &header)
 			must(err)
 		}
 		return srtpRun
@@ -81,7 +81,7 @@ func srtpStdlib(c srtpCase) (contender, error) {
 }
 
 func stdlibGCM(c srtpCase) (k contender, err error) {
-	aeads := make([]cipher.AEAD, c.keys())
+	aeads := make([]cipher.AEAD, c.keys)
 	for i := range aeads {
 		key, _ := srtpKeys(c.profile, i)
 		block, err := aes.NewCipher(key)
@@ -92,23 +92,23 @@ func stdlibGCM(c srtpCase) (k contender, err error) {
 			return k, err
 		}
 	}
-	plain, bufs := srtpPlain(c), srtpBuffers()
-	end := srtpHeader + c.size
+	plain, bufs, header := srtpPlain(c), srtpBuffers(), c.header()
+	end := header + c.size
 	var nonce [12]byte
 	seal := func(src []byte) {
 		for i, b := range bufs {
 			nonce[11] = byte(i)
-			payload := b[srtpHeader:end]
+			payload := b[header:end]
 			if src != nil {
-				copy(b[:srtpHeader], src)
-				payload = src[srtpHeader:]
+				copy(b[:header], src)
+				payload = src[header:]
 			}
-			aeads[i%len(aeads)].Seal(b[srtpHeader:srtpHeader], nonce[:], payload, b[:srtpHeader])
+			aeads[i%len(aeads)].Seal(b[header:header], nonce[:], payload, b[:header])
 		}
 	}
 	if !c.open {
 		var shared []byte
-		if c.fan {
+		if c.keys > 1 {
 			shared = plain
 		}
 		k.run = func() int { seal(shared); return srtpRun }
@@ -118,7 +118,7 @@ func stdlibGCM(c srtpCase) (k contender, err error) {
 	k.run = func() int {
 		for i, b := range bufs {
 			nonce[11] = byte(i)
-			_, err := aeads[i%len(aeads)].Open(b[srtpHeader:srtpHeader], nonce[:], b[srtpHeader:end+16], b[:srtpHeader])
+			_, err := aeads[i%len(aeads)].Open(b[header:header], nonce[:], b[header:end+16], b[:header])
 			must(err)
 		}
 		return srtpRun
@@ -127,7 +127,7 @@ func stdlibGCM(c srtpCase) (k contender, err error) {
 }
 
 func stdlibCM(c srtpCase) (k contender, err error) {
-	blocks, macs := make([]cipher.Block, c.keys()), make([]hash.Hash, c.keys())
+	blocks, macs := make([]cipher.Block, c.keys), make([]hash.Hash, c.keys)
 	for i := range blocks {
 		key, _ := srtpKeys(c.profile, i)
 		if blocks[i], err = aes.NewCipher(key); err != nil {
@@ -135,8 +135,8 @@ func stdlibCM(c srtpCase) (k contender, err error) {
 		}
 		macs[i] = hmac.New(sha1.New, append(key, 1, 2, 3, 4))
 	}
-	plain, bufs := srtpPlain(c), srtpBuffers()
-	end := srtpHeader + c.size
+	plain, bufs, header := srtpPlain(c), srtpBuffers(), c.header()
+	end := header + c.size
 	var iv [16]byte
 	var roc [4]byte
 	tag := make([]byte, 0, sha1.Size)
@@ -150,18 +150,18 @@ func stdlibCM(c srtpCase) (k contender, err error) {
 	seal := func(src []byte) {
 		for i, b := range bufs {
 			iv[13] = byte(i)
-			payload := b[srtpHeader:end]
+			payload := b[header:end]
 			if src != nil {
-				copy(b[:srtpHeader], src)
-				payload = src[srtpHeader:]
+				copy(b[:header], src)
+				payload = src[header:]
 			}
-			cipher.NewCTR(blocks[i%len(blocks)], iv[:]).XORKeyStream(b[srtpHeader:end], payload)
+			cipher.NewCTR(blocks[i%len(blocks)], iv[:]).XORKeyStream(b[header:end], payload)
 			copy(b[end:], mac(i, b))
 		}
 	}
 	if !c.open {
 		var shared []byte
-		if c.fan {
+		if c.keys > 1 {
 			shared = plain
 		}
 		k.run = func() int { seal(shared); return srtpRun }
@@ -174,7 +174,7 @@ func stdlibCM(c srtpCase) (k contender, err error) {
 				must(errTag)
 			}
 			iv[13] = byte(i)
-			cipher.NewCTR(blocks[i%len(blocks)], iv[:]).XORKeyStream(b[srtpHeader:end], b[srtpHeader:end])
+			cipher.NewCTR(blocks[i%len(blocks)], iv[:]).XORKeyStream(b[header:end], b[header:end])
 		}
 		return srtpRun
 	}

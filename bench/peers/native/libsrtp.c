@@ -1,18 +1,21 @@
 /* libsrtp's side of the scenario srtp. It reads a line and answers with one:
- * "load protect|unprotect gcm128|gcm256|cm80 SIZEB one|batch16|fan64" prepares
- * the case and gives the last packet of its first run, "run NS" works for that
- * long and gives nanoseconds per packet.
+ * "load protect|unprotect gcm128|gcm256|cm80 SIZEB[-ext] one|batch16|fan64"
+ * prepares the case and gives the last packet of its first run, "run NS" works
+ * for that long and gives nanoseconds per packet.
  *
- * Counted is srtp_protect or srtp_unprotect in place and, in a fan, the copy of
- * the packet which that needs. libsrtp has no batches: batch16 is one by one. */
+ * Counted is srtp_protect or srtp_unprotect in place and, where a packet is for
+ * several receivers, the copy which that needs. libsrtp has no batches. */
 #include <srtp2/srtp.h>
 
 #include "turn.h"
 
-enum { RUN = 64, HEADER = 12, ROOM = 1200 + HEADER + SRTP_MAX_TRAILER_LEN + 160 };
+/* srtpExtensions of bench. */
+static const uint8_t extensions[] = {0xbe, 0xde, 0, 5, 0x10, 0x8a, 0x22, 0x12, 0x34, 0x56, 0x31, 0, 7, 0x40, '0', 0x50, 1, 0x61, 'h', 'i', 0x72, 0, 1, 2};
+
+enum { RUN = 64, FIXED = 12, ROOM = 1200 + FIXED + sizeof extensions + SRTP_MAX_TRAILER_LEN + 160 };
 
 static srtp_t contexts[RUN], senders[RUN];
-static int count, fan, opening, size;
+static int count, opening, length; /* of keys; of a packet */
 static uint16_t seq;
 static uint8_t plain[ROOM] __attribute__((aligned(64)));
 static uint8_t bufs[RUN][ROOM] __attribute__((aligned(64)));
@@ -46,10 +49,10 @@ static void put_seq(uint8_t *b) { b[2] = seq >> 8, b[3] = seq; }
 static void prepare(void) {
 	if (!opening) return;
 	for (int i = 0; i < RUN; i++) {
-		if (i == 0 || !fan) seq++;
+		if (i % count == 0) seq++;
 		put_seq(plain);
-		memcpy(bufs[i], plain, HEADER + size);
-		lens[i] = HEADER + size;
+		memcpy(bufs[i], plain, length);
+		lens[i] = length;
 		check(srtp_protect(senders[i % count], bufs[i], &lens[i]), "protect");
 	}
 }
@@ -59,18 +62,16 @@ static void run(void) {
 		for (int i = 0; i < RUN; i++) check(srtp_unprotect(contexts[i % count], bufs[i], &lens[i]), "unprotect");
 		return;
 	}
-	if (fan) {
-		seq++;
-		put_seq(plain);
-	}
 	for (int i = 0; i < RUN; i++) {
-		if (fan) {
-			memcpy(bufs[i], plain, HEADER + size);
-		} else {
+		if (i % count == 0) {
 			seq++;
-			put_seq(bufs[i]);
+			put_seq(plain);
 		}
-		lens[i] = HEADER + size;
+		if (count > 1)
+			memcpy(bufs[i], plain, length);
+		else
+			put_seq(bufs[i]);
+		lens[i] = length;
 		check(srtp_protect(contexts[i % count], bufs[i], &lens[i]), "protect");
 	}
 }
@@ -82,14 +83,19 @@ static void load(char *words[]) {
 	}
 	opening = !strcmp(words[1], "unprotect");
 	int profile = !strcmp(words[2], "gcm128") ? 0 : !strcmp(words[2], "gcm256") ? 1 : 2;
-	size = atoi(words[3]);
+	int size = atoi(words[3]), header = FIXED;
 	if (size < 1 || size > 1200) die("libsrtp: %d bytes are no case", size);
-	fan = !strcmp(words[4], "fan64");
-	count = fan ? RUN : 1;
+	count = !strcmp(words[4], "fan64") ? 64 : !strcmp(words[4], "batch16") ? 16 : 1;
 	seq = 0;
 	memset(plain, 0, sizeof plain);
-	memcpy(plain, (uint8_t[HEADER]){0x80, 96, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7}, HEADER);
-	for (int i = HEADER; i < HEADER + size; i++) plain[i] = i;
+	memcpy(plain, (uint8_t[FIXED]){0x80, 96, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7}, FIXED);
+	if (strstr(words[3], "-ext")) {
+		plain[0] |= 0x10;
+		memcpy(plain + FIXED, extensions, sizeof extensions);
+		header += sizeof extensions;
+	}
+	length = header + size;
+	for (int i = 0; i < size; i++) plain[header + i] = FIXED + i;
 	for (int i = 0; i < RUN; i++) memcpy(bufs[i], plain, sizeof plain);
 	for (int i = 0; i < count; i++) {
 		make(&contexts[i], i, profile, opening);

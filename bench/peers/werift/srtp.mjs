@@ -3,13 +3,16 @@
 // warms a case and gives the last packet of its first run, {"run": ms} works
 // for that long and gives nanoseconds per packet.
 //
-// werift has no batches, so that batch16 is one by one, and no replay window,
-// so that the same packets can be decrypted again.
+// werift has no batches, so that those are one by one, and no replay window, so
+// that the same packets can be decrypted again.
 import { createInterface } from "node:readline";
 import * as w from "werift";
 
 const packets = 64; // a run
-const header = 12;
+const fixed = 12; // bytes of a header without extensions
+
+// srtpExtensions of bench.
+const extensions = Buffer.from("bede0005108a221234563100074030500161686972000102", "hex");
 
 const profiles = {
   gcm128: w.ProtectionProfileAeadAes128Gcm,
@@ -29,25 +32,27 @@ function session(profile, i) {
 let run;
 let last; // so that no work is dead code
 
-function protect(profile, size, fan) {
-  const sessions = Array.from({ length: fan ? packets : 1 }, (_, i) => session(profile, i));
+function protect(profile, size, ext, keys) {
+  const sessions = Array.from({ length: keys }, (_, i) => session(profile, i));
+  const header = fixed + (ext ? extensions.length : 0);
   const plain = Buffer.alloc(header + size);
-  plain.set([0x80, 96, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7]);
-  for (let i = header; i < plain.length; i++) plain[i] = i;
+  plain.set([ext ? 0x90 : 0x80, 96, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7]);
+  if (ext) plain.set(extensions, fixed);
+  for (let i = 0; i < size; i++) plain[header + i] = fixed + i;
   const p = w.RtpPacket.deSerialize(plain);
   let seq = 0;
   return () => {
     for (let i = 0; i < packets; i++) {
-      if (i === 0 || !fan) seq = (seq + 1) & 0xffff;
+      if (i % keys === 0) seq = (seq + 1) & 0xffff;
       p.header.sequenceNumber = seq;
-      last = sessions[fan ? i : 0].encrypt(p.payload, p.header);
+      last = sessions[i % keys].encrypt(p.payload, p.header);
     }
   };
 }
 
-function unprotect(profile, size, fan) {
+function unprotect(profile, size, ext, keys) {
   const sealed = [];
-  const seal = protect(profile, size, fan);
+  const seal = protect(profile, size, ext, keys);
   // Every packet of one run of the sender, one after the other.
   const encrypt = w.SrtpSession.prototype.encrypt;
   w.SrtpSession.prototype.encrypt = function (...args) {
@@ -57,9 +62,9 @@ function unprotect(profile, size, fan) {
   };
   seal();
   w.SrtpSession.prototype.encrypt = encrypt;
-  const sessions = Array.from({ length: fan ? packets : 1 }, (_, i) => session(profile, i));
+  const sessions = Array.from({ length: keys }, (_, i) => session(profile, i));
   return () => {
-    for (let i = 0; i < packets; i++) last = sessions[fan ? i : 0].decrypt(sealed[i]);
+    for (let i = 0; i < packets; i++) last = sessions[i % keys].decrypt(sealed[i]);
   };
 }
 
@@ -80,7 +85,8 @@ function answer(q) {
   if (q.run) return { ns: work(q.run) };
   const [op, profile, size, batch] = q.case.split("/");
   if (profiles[profile] === undefined) return { missing: true };
-  run = (op === "protect" ? protect : unprotect)(profile, parseInt(size, 10), batch === "fan64");
+  const keys = { one: 1, batch16: 16, fan64: 64 }[batch];
+  run = (op === "protect" ? protect : unprotect)(profile, parseInt(size, 10), size.endsWith("-ext"), keys);
   run();
   const result = Buffer.from(last).toString("hex");
   work(100); // the compiler takes notice
