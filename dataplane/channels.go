@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluicertc/sluice/internal/mono"
@@ -15,6 +17,9 @@ type ChannelEvent = sctp.ChannelEvent
 type channels struct {
 	c      *sctp.Channels
 	meters []*Meter // with something buffered
+	// waiting are messages that the association has no memory for; the
+	// application, which is told what is buffered, bounds them.
+	waiting []outgoing
 
 	tallied   [numChannelSums]uint64 // what the shard's counters have of it
 	talliedAt mono.Time
@@ -69,30 +74,61 @@ func (t *Transport) Channels(f func(c *sctp.Channels, now mono.Time)) {
 	})
 }
 
-// Send sends a message, which it keeps, on the data channel with an id. What
-// the association refuses is reported to failed on the data lane.
+// outgoing is a message on its way to the association.
+type outgoing struct {
+	m      *Meter
+	id     uint16
+	text   bool
+	data   []byte
+	failed func(error)
+}
+
+// Send sends a message, which it keeps, on the data channel with an id. One for
+// which there is no memory at present waits, and those after it. What the
+// association refuses is reported to failed on the data lane.
 func (t *Transport) Send(m *Meter, id uint16, text bool, data []byte, failed func(error)) {
 	m.posted.Add(int64(len(data)))
 	t.shard.Post(func(_ *Shard, now mono.Time) {
-		m.applied += int64(len(data))
-		if t.chans.c == nil {
+		o := outgoing{m, id, text, data, failed}
+		switch {
+		case t.chans.c == nil:
+			m.applied += int64(len(data))
 			m.drained.Store(m.applied)
 			failed(sctp.ErrClosed)
-			return
-		}
-		err := t.chans.c.Send(now, id, text, data)
-		m.id = id
-		m.drained.Store(m.applied - int64(t.chans.c.BufferedAmount(id)))
-		if err != nil {
-			failed(err)
-			return
-		}
-		if !m.listed {
-			m.listed = true
-			t.chans.meters = append(t.chans.meters, m)
+		case len(t.chans.waiting) > 0 || !t.chans.give(now, &o):
+			t.chans.waiting = append(t.chans.waiting, o)
 		}
 		t.wantDrain()
 	})
+}
+
+// give hands a message to the association. It reports false when there is no
+// room for it.
+func (c *channels) give(now mono.Time, o *outgoing) bool {
+	m := o.m
+	err := c.c.Send(now, o.id, o.text, o.data)
+	if errors.Is(err, sctp.ErrSendBufferFull) {
+		return false
+	}
+	m.applied += int64(len(o.data))
+	m.id = o.id
+	m.drained.Store(m.applied - int64(c.c.BufferedAmount(o.id)))
+	if err != nil {
+		o.failed(err)
+	} else if !m.listed {
+		m.listed = true
+		c.meters = append(c.meters, m)
+	}
+	return true
+}
+
+// giveWaiting hands over what has waited, as far as there is room again.
+func (c *channels) giveWaiting(now mono.Time) {
+	n := 0
+	for n < len(c.waiting) && c.give(now, &c.waiting[n]) {
+		n++
+	}
+	c.waiting = slices.Delete(c.waiting, 0, n)
 }
 
 // measure brings the meters up to date.
@@ -124,6 +160,9 @@ func (t *Transport) receiveSCTP(now mono.Time, b []byte) {
 func (t *Transport) transmitChannels(now mono.Time) {
 	x := &t.shard.tx
 	x.begin(t)
+	if len(t.chans.waiting) > 0 {
+		t.chans.giveWaiting(now)
+	}
 	for t.records != nil && t.remote.IsValid() {
 		n := t.chans.c.Transmit(now, x.plain(t.records))
 		if n == 0 {

@@ -36,7 +36,7 @@ func (r *rig) associate() *association {
 		p := r.newPeer(0, srtp.AEAD_AES_128_GCM)
 		p.tr.endpoint = &channelEndpoint{events: &a.events[i]}
 		p.tr.SetKeys(nil, nil, records[i])
-		p.tr.SetChannels(sctp.NewChannels(sctp.Config{}, i == 0))
+		p.tr.SetChannels(sctp.NewChannels(sctp.Config{Budget: r.e.shards[0].channelMemory}, i == 0))
 		a.ends[i] = p
 	}
 	a.pass(500 * time.Millisecond)
@@ -210,5 +210,65 @@ func TestEngineCountsItsAssociations(t *testing.T) {
 	st = a.r.e.Stats().Channels
 	if st.Associations != 0 || st.SRTT != 0 || st.CWND != 0 || st.PeerWindow != 0 || st.MTU != 0 || st.BytesSent < 2000 || st.BytesReceived != st.BytesSent {
 		t.Fatalf("after the end: %+v", st)
+	}
+}
+
+func TestEndpointIsToldThatKeysAreNearlyUsedUp(t *testing.T) {
+	a := newRig(t, 1).associate()
+	p := a.ends[0]
+	ep := p.tr.endpoint.(*channelEndpoint)
+	told := func() (n int) {
+		for _, typ := range ep.types {
+			if typ == dtls.KeyLimitNear {
+				n++
+			}
+		}
+		return n
+	}
+	a.pass(3 * reportInterval)
+	if told() != 0 {
+		t.Fatal("fresh keys are reported")
+	}
+	p.tr.shard.Post(func(_ *Shard, now mono.Time) { p.tr.askForKeys(now) })
+	a.r.step()
+	if told() != 1 {
+		t.Fatalf("told %d times", told())
+	}
+}
+
+// Memory that all associations share may be gone when a message comes: it waits
+// and arrives, in its place.
+func TestMessagesWaitForMemory(t *testing.T) {
+	r := newRig(t, 1)
+	r.e.shards[0].channelMemory = sctp.NewBudget(0)
+	a := r.associate()
+	id := a.open(t)
+	a.pass(20 * time.Millisecond)
+	m := new(Meter)
+	const messages, size = 40, 60000
+	for i := range messages {
+		a.ends[0].tr.Send(m, id, false, bytes.Repeat([]byte{byte(i)}, size), func(err error) { t.Error(err) })
+	}
+	a.r.step()
+	if n := len(a.ends[0].tr.chans.waiting); n == 0 || m.Buffered() < messages*size/2 {
+		t.Fatalf("%d messages wait, %d bytes are buffered", n, m.Buffered())
+	}
+	got := 0
+	for range 200 {
+		a.events[1] = nil
+		a.pass(10 * time.Millisecond)
+		for _, ev := range a.events[1] {
+			if ev.Kind != sctp.ChannelMessage {
+				continue
+			}
+			if len(ev.Data) != size || ev.Data[0] != byte(got) {
+				t.Fatalf("message %d: %d bytes of %d", got, len(ev.Data), ev.Data[0])
+			}
+			got++
+			a.ends[1].tr.Channels(func(c *sctp.Channels, _ mono.Time) { c.Consume(ev.ID, size) })
+		}
+	}
+	if got != messages || m.Buffered() != 0 || len(a.ends[0].tr.chans.waiting) != 0 {
+		t.Fatalf("%d of %d messages came, %d bytes are buffered", got, messages, m.Buffered())
 	}
 }

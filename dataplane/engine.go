@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
 	"github.com/sluicertc/sluice/sockets"
 	"github.com/sluicertc/sluice/stun"
 )
@@ -39,6 +40,10 @@ type Config struct {
 	// get, 255 at most, so that it is as long as its neighbours and leaves in one
 	// run with them: a cheaper way out for more bytes. 0 means none.
 	MaxRunPadding int
+	// MaxChannelMemory bounds, in bytes, what the buffers of all data channels take
+	// beyond what each association has for itself, some 600 KiB at most: windows
+	// grow with what is read and written, and are taken back. 0 means 256 MiB.
+	MaxChannelMemory int
 	// NoSteering leaves it to the kernel's hash which shard a datagram reaches.
 	// Otherwise, where the process may load BPF programs (package bpf) and there
 	// are several shards, each datagram of a transport reaches its own.
@@ -104,6 +109,9 @@ func New(cfg Config) (*Engine, error) {
 			s.gather.delay = cfg.MaxBurstDelay
 		}
 		s.padding = min(cfg.MaxRunPadding, 255)
+		if cfg.MaxChannelMemory > 0 {
+			s.channelMemory = sctp.NewBudget(cfg.MaxChannelMemory / n)
+		}
 	}
 	e.steer(&cfg, loadSteering)
 	for _, s := range e.shards {

@@ -32,6 +32,9 @@ const (
 	// gatherVain: after six waits in vain or more, one burst in 64 waits.
 	gatherVain = 6
 
+	// channelMemory is Config.MaxChannelMemory's default.
+	channelMemory = 256 << 20
+
 	// handoverRing bounds what one shard has not yet taken from another.
 	// Beyond it packets are dropped and counted.
 	handoverRing = 1024

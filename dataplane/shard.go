@@ -12,6 +12,7 @@ import (
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/rtcp"
 	"github.com/sluicertc/sluice/rtp"
+	"github.com/sluicertc/sluice/sctp"
 	"github.com/sluicertc/sluice/sockets"
 	"github.com/sluicertc/sluice/srtp"
 )
@@ -33,6 +34,7 @@ type Shard struct {
 	// Counted by ctl lanes.
 	strangers, ctlOverflow, ctlSendErrors atomic.Uint64
 	ctlKnown, ctlUnknown                  *ring[ctlPacket]
+	channelMemory                         *sctp.Budget // of the associations that live here; what is in it is the data lane's
 
 	slab       *slab
 	msgs       []sockets.Message
@@ -98,6 +100,8 @@ func newShard(e *Engine, index, shards int, c sockets.Conn) *Shard {
 		in:      make([]*ring[handover], shards),
 		taken:   make([]uint32, shards),
 		gather:  gather{delay: gatherDelay},
+
+		channelMemory: sctp.NewBudget(channelMemory / shards),
 	}
 	s.lane = newLane(s)
 	for i := range s.msgs {
@@ -122,6 +126,10 @@ func (s *Shard) rouse() {
 		s.conn.Wake()
 	}
 }
+
+// ChannelMemory is what the windows of the data channels on this shard share:
+// for the configuration of an association that SetChannels hands over here.
+func (s *Shard) ChannelMemory() *sctp.Budget { return s.channelMemory }
 
 // Index is the shard's number in its Engine.
 func (s *Shard) Index() int { return s.index }

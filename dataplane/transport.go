@@ -268,6 +268,9 @@ func (t *Transport) fire(now mono.Time) {
 	if due(t.nextReport, now) {
 		t.nextReport = nextTick(now.Add(reportInterval))
 		t.sendReports(now)
+		if t.records != nil && t.records.WantsUpdate() {
+			t.askForKeys(now)
+		}
 	}
 	if due(t.nextTWCC, now) {
 		t.nextTWCC = 0
@@ -285,6 +288,12 @@ func (t *Transport) fire(now mono.Time) {
 	t.arm(t.nextTWCC)
 	t.arm(t.nextNACK)
 	t.arm(t.chans.timeout())
+}
+
+// askForKeys tells the handshake machine that the sealing key is nearly used up
+// (RFC 9147 §4.5.3): with each report until new keys are on their way.
+func (t *Transport) askForKeys(now mono.Time) {
+	t.shard.toCtl(t, &sockets.Message{Addr: t.remote, Local: t.local, At: now}, dtls.KeyLimitNear, nil)
 }
 
 // nextTick moves a deadline that need not be exact to the next multiple of

@@ -512,6 +512,7 @@ func (pc *PeerConnection) startChannels(t *transport) {
 	}
 	t.channels = sctp.NewChannels(sctp.Config{
 		MaxMessageSize: maxMessageSize, MaxSendMessageSize: int(pc.maxMessage.Load()), MaxSendBuffer: maxSendBuffer,
+		Budget: t.data.Shard().ChannelMemory(),
 	}, t.isClient())
 	t.data.SetChannels(t.channels)
 	for _, dc := range pc.opening {
