@@ -15,6 +15,9 @@ type socketCase struct {
 	// plain: the receivers of what is sent cannot take runs whole, so that the
 	// kernel cuts them, as it does for a NIC which cannot.
 	plain bool
+	// merged: what is read comes in runs, as a network card or a sender of this
+	// machine leaves them (UDP_GRO).
+	merged bool
 }
 
 const (
@@ -24,18 +27,33 @@ const (
 )
 
 var (
-	goNet    = peer{name: "go-net", version: runtime.Version}
+	goNet = peer{name: "go-net", version: runtime.Version}
+	// goNetAll asks the kernel for what Sluice asks it for: when a datagram came,
+	// and its ECN codepoint.
+	goNetAll = peer{name: "go-net-all", version: runtime.Version}
 	sendmmsg = peer{name: "sendmmsg", version: func() string { return developing }}
+	recvmmsg = peer{name: "recvmmsg", version: func() string { return developing }}
 )
+
+// plays reports whether a peer has a part in a case.
+func (c socketCase) plays(p peer) bool {
+	switch p.name {
+	case sendmmsg.name:
+		return c.send
+	case recvmmsg.name, goNetAll.name:
+		return !c.send
+	}
+	return true
+}
 
 func socketsScenario() *scenario {
 	s := &scenario{
 		name:  "sockets",
 		about: "CPU time of the thread per delivered datagram of 1200 bytes: sent to 64 receivers, or read",
-		quick: []string{"tx/burst1/64dst", "tx/burst8/64dst", "tx/burst8/64dst/nooffload", "tx/burst32/64dst", "rx/burst1", "rx/burst32"},
-		// go-net is one system call a datagram, Pion's way; sendmmsg is ours
-		// with segmentation offload switched off.
-		peers: []peer{goNet, sendmmsg}, missing: fanoutMissing, measure: measureSockets,
+		quick: []string{"tx/burst1/64dst", "tx/burst8/64dst", "tx/burst8/64dst/nooffload", "tx/burst32/64dst", "rx/burst1", "rx/burst16", "rx/burst16/merged"},
+		// go-net is one system call a datagram, Pion's way; sendmmsg and recvmmsg
+		// are ours with segmentation offload and merging switched off.
+		peers: []peer{goNet, goNetAll, sendmmsg, recvmmsg}, missing: fanoutMissing, measure: measureSockets,
 	}
 	for _, suffix := range []string{"", "/nooffload"} {
 		for _, burst := range []string{"1", "4", "8", "16", "32"} {
@@ -44,7 +62,7 @@ func socketsScenario() *scenario {
 			}
 		}
 	}
-	s.cases = append(s.cases, "rx/burst1", "rx/burst8", "rx/burst32")
+	s.cases = append(s.cases, "rx/burst1", "rx/burst4", "rx/burst8", "rx/burst16", "rx/burst32", "rx/burst4/merged", "rx/burst16/merged")
 	return s
 }
 
@@ -61,6 +79,8 @@ func parseSocket(path string) (c socketCase, err error) {
 	c.send = parts[0] == "tx"
 	switch tail := parts[2:]; {
 	case parts[0] == "rx" && len(tail) == 0:
+	case parts[0] == "rx" && slices.Equal(tail, []string{"merged"}):
+		c.merged = true
 	case c.send && slices.Equal(tail, []string{"64dst"}):
 	case c.send && slices.Equal(tail, []string{"64dst", "nooffload"}):
 		c.plain = true

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +26,7 @@ func measureSockets(r *run, cases []string, peers []peer) error {
 			return err
 		}
 		for _, p := range peers {
-			if p.name == sendmmsg.name && !c.send {
+			if !c.plays(p) {
 				continue
 			}
 			if err := socketsOne(r, path, c, p, rounds); err != nil {
@@ -83,6 +85,7 @@ type socketWork struct {
 type sluiceOrNet struct {
 	conn sockets.Conn
 	udp  *net.UDPConn
+	all  bool // of udp: with ancillary data
 }
 
 func (s sluiceOrNet) close() error {
@@ -102,12 +105,22 @@ func (s sluiceOrNet) addr() netip.AddrPort {
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
 func listenAs(name string) (s sluiceOrNet, err error) {
-	if name == goNet.name {
-		s.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback))
-	} else {
-		s.conn, err = sockets.Listen(sockets.Config{Addr: loopback, NoGSO: name == sendmmsg.name})
+	if name != goNet.name && name != goNetAll.name {
+		s.conn, err = sockets.Listen(sockets.Config{Addr: loopback, NoGSO: name == sendmmsg.name, NoGRO: name == recvmmsg.name})
+		return s, err
 	}
-	return s, err
+	if s.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback)); err != nil || name == goNet.name {
+		return s, err
+	}
+	s.all = true
+	raw, err := s.udp.SyscallConn()
+	if err != nil {
+		return s, err
+	}
+	return s, errors.Join(raw.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVTOS, 1))
+	}), err)
 }
 
 func newSocketWork(c socketCase, name string) (w *socketWork, err error) {
@@ -218,6 +231,16 @@ func (w *socketWork) drain() (n int, err error) {
 	return n, nil
 }
 
+// segment is the ancillary data that makes a run of a buffer.
+func segment() []byte {
+	b := make([]byte, unix.CmsgSpace(2))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], socketSize)
+	return b
+}
+
 // reads makes a sender for each socket, and what reads from it.
 func (w *socketWork) reads() error {
 	for _, s := range w.near {
@@ -231,17 +254,23 @@ func (w *socketWork) reads() error {
 			return err
 		}
 	}
-	data := make([]byte, socketSize)
+	run, cut := make([]byte, w.c.burst*socketSize), segment()
 	w.others = func() (int, error) {
 		for _, fd := range w.far {
-			for range w.c.burst {
-				if _, err := unix.Write(fd, data); err != nil {
+			for i := 0; i < len(run) && !w.c.merged; i += socketSize {
+				if _, err := unix.Write(fd, run[i:i+socketSize]); err != nil {
+					return 0, err
+				}
+			}
+			if w.c.merged {
+				if _, err := unix.SendmsgN(fd, run, cut, nil, 0); err != nil {
 					return 0, err
 				}
 			}
 		}
 		return len(w.far) * w.c.burst, nil // or the reader waits for what is missing, and says so
 	}
+	control := make([]byte, 128)
 	ms := make([]sockets.Message, w.c.burst)
 	for i := range ms {
 		ms[i].Buf = make([]byte, 1500)
@@ -250,7 +279,9 @@ func (w *socketWork) reads() error {
 		for _, s := range w.near {
 			for n := 0; n < w.c.burst; {
 				k, err := 1, error(nil)
-				if s.udp != nil {
+				if s.all {
+					_, _, _, _, err = s.udp.ReadMsgUDPAddrPort(w.buf, control)
+				} else if s.udp != nil {
 					_, _, err = s.udp.ReadFromUDPAddrPort(w.buf)
 				} else {
 					k, err = s.conn.ReadBatch(ms)

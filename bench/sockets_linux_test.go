@@ -10,12 +10,13 @@ func TestSocketCases(t *testing.T) {
 		"tx/burst8/64dst":            {send: true, burst: 8},
 		"tx/burst32/64dst/nooffload": {send: true, burst: 32, plain: true},
 		"rx/burst1":                  {burst: 1},
+		"rx/burst16/merged":          {burst: 16, merged: true},
 	} {
 		if got, err := parseSocket(path); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", path, got, err)
 		}
 	}
-	for _, path := range []string{"tx", "tx/burst8", "rx/burst8/64dst", "tx/burst0/64dst", "tx/8/64dst", "tx/burst33/64dst", "up/burst1/64dst"} {
+	for _, path := range []string{"tx", "tx/burst8", "rx/burst8/64dst", "tx/burst8/merged", "tx/burst0/64dst", "tx/8/64dst", "tx/burst33/64dst", "up/burst1/64dst"} {
 		if _, err := parseSocket(path); err == nil {
 			t.Errorf("%s was accepted", path)
 		}
@@ -30,7 +31,10 @@ func TestSocketRoundsDeliver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"sluice", goNet.name, sendmmsg.name} {
+		for _, name := range []string{"sluice", goNet.name, goNetAll.name, sendmmsg.name, recvmmsg.name} {
+			if !c.plays(peer{name: name}) {
+				continue
+			}
 			w, err := newSocketWork(c, name)
 			if err != nil {
 				t.Fatalf("%s: %s: %v", path, name, err)

@@ -67,6 +67,9 @@ func open(cfg Config, sys kernel) (*conn, error) {
 	c.maxSegs = maxSegments(kernelVersion())
 	c.gso.Store(!cfg.NoGSO && gsoWorks(fd, kernelVersion()))
 	c.rx.init(c)
+	if !cfg.NoGRO {
+		c.rx.merge(fd)
+	}
 	c.tx.init(c)
 	return c, nil
 }

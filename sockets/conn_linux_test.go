@@ -14,11 +14,13 @@ import (
 )
 
 // faults stands between a conn and the kernel: each sendmmsg first asks send,
-// each recvmmsg recv, which may answer instead of the kernel.
+// each recvmmsg recv, which may answer instead of the kernel, and then shows
+// got what the kernel said.
 type faults struct {
 	systemCalls
 	send func(hs []mmsghdr) (n int, e unix.Errno, handled bool)
 	recv func() (unix.Errno, bool)
+	got  func(hs []mmsghdr) // sees what the kernel filled
 	rest func(time.Duration)
 }
 
@@ -43,7 +45,11 @@ func (f *faults) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
 			return 0, e
 		}
 	}
-	return f.systemCalls.recvmmsg(fd, hs)
+	n, e := f.systemCalls.recvmmsg(fd, hs)
+	if n > 0 && f.got != nil {
+		f.got(hs[:n])
+	}
+	return n, e
 }
 
 func mustOpen(t *testing.T, f *faults) *conn {

@@ -1,7 +1,8 @@
 // Package sockets moves batches of UDP datagrams between the kernel and the
 // caller's buffers: recvmmsg and sendmmsg with headers built once, runs of
 // equal-sized datagrams to one receiver as a single generic segmentation
-// offload message (UDP_SEGMENT), destination addresses and ECN marks read
+// offload message (UDP_SEGMENT), datagrams that the kernel has merged told apart
+// again (UDP_GRO), destination addresses, times of arrival and ECN marks read
 // with each datagram.
 //
 // A Conn belongs to one goroutine, save for Wake, Close, LocalAddr, Stats and

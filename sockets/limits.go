@@ -26,6 +26,15 @@ const (
 	// UIO_MAXIOV, 1024. WriteBatch loops beyond it.
 	writeBatch = 256
 
+	// landings is how many messages one recvmmsg takes where datagrams may come
+	// merged, and landing the bytes of a run beyond the message's own buffer:
+	// the largest UDP payload and more. 2 MiB a socket of address space, of
+	// which the system gives memory to what runs have reached. What one read
+	// finds beyond the caller's messages waits for the next read, in at most as
+	// much again.
+	landings = 32
+	landing  = 1 << 16
+
 	// maxRun bounds the bytes of one segmented message: the largest UDP
 	// payload over IPv4, 65535 - 20 - 8. Longer runs become several messages.
 	maxRun = 65507

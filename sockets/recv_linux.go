@@ -14,7 +14,8 @@ import (
 
 // rxControl holds one datagram's ancillary data: packet info (40 bytes for
 // IPv6), the TOS or traffic class byte, twice on a dual-stack socket (48), the
-// time of arrival (32) and the count of overflows (24).
+// time of arrival (32), the count of overflows (24) and the size of a run's
+// segments (24).
 const rxControl = 192
 
 // receiver is the reading half: headers, addresses and ancillary buffers laid
@@ -22,16 +23,19 @@ const rxControl = 192
 type receiver struct {
 	c     *conn
 	hs    [readBatch]mmsghdr
-	iovs  [readBatch]unix.Iovec
+	iovs  [readBatch][2]unix.Iovec // the message's buffer, and the landing behind it
 	names [readBatch]unix.RawSockaddrInet6
 	ctl   [readBatch][rxControl]byte
 
-	recv func(fd uintptr) // for RawConn.Control
-	ms   []Message
-	n    int
-	want int       // headers to lay out for the next read
-	now  mono.Time // of the last read that found something
-	wall int64     // the same by the system's clock, in nanoseconds
+	recv  func(fd uintptr) // for RawConn.Control
+	ms    []Message
+	asked int       // headers laid out
+	found int       // of them, filled
+	n     int       // messages filled
+	want  int       // headers to lay out for the next read
+	runs  *runs     // nil: datagrams come one by one
+	now   mono.Time // of the last read that found something
+	wall  int64     // the same by the system's clock, in nanoseconds
 }
 
 func (r *receiver) init(c *conn) {
@@ -39,7 +43,7 @@ func (r *receiver) init(c *conn) {
 	for i := range r.hs {
 		h := &r.hs[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&r.names[i]))
-		h.Iov = &r.iovs[i]
+		h.Iov = &r.iovs[i][0]
 		h.SetIovlen(1)
 		h.Control = &r.ctl[i][0]
 	}
@@ -54,16 +58,22 @@ const fewHeaders = 16
 func (r *receiver) read(ms []Message) (int, error) {
 	ms = ms[:min(len(ms), readBatch)]
 	total := 0
+	if r.runs != nil {
+		total = r.take(ms)
+	}
 	for total < len(ms) {
-		r.ms, r.n = ms[total:min(len(ms), total+r.want)], 0
-		asked := len(r.ms)
+		r.ms, r.found, r.n = ms[total:], 0, 0
+		r.asked = min(len(r.ms), r.want)
+		if r.merges() {
+			r.asked = r.runs.headers(r.asked)
+		}
 		err := r.c.raw.Control(r.recv)
 		r.ms = nil
 		if err != nil {
 			return 0, net.ErrClosed
 		}
 		total += r.n
-		if r.n < asked {
+		if r.found < r.asked {
 			break
 		}
 		r.want = readBatch
@@ -74,18 +84,20 @@ func (r *receiver) read(ms []Message) (int, error) {
 	return total, nil
 }
 
+// merges is whether runs may come.
+func (r *receiver) merges() bool { return r.runs != nil && !r.runs.off }
+
 func (r *receiver) once(fd uintptr) {
-	k := len(r.ms)
-	for i := range k {
+	for i := range r.asked {
 		b := r.ms[i].Buf[:cap(r.ms[i].Buf)]
-		r.iovs[i].Base = unsafe.SliceData(b)
-		r.iovs[i].SetLen(len(b))
+		r.iovs[i][0].Base = unsafe.SliceData(b)
+		r.iovs[i][0].SetLen(len(b))
 		h := &r.hs[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(rxControl)
 		h.Flags = 0
 	}
-	n, errno := r.c.sys.recvmmsg(fd, r.hs[:k])
+	n, errno := r.c.sys.recvmmsg(fd, r.hs[:r.asked])
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
@@ -97,25 +109,39 @@ func (r *receiver) once(fd uintptr) {
 	}
 	now := time.Now()
 	r.now, r.wall = mono.FromWall(now), now.UnixNano()
-	bytes := 0
+	bytes, merged := 0, 0
 	for i := range n {
-		bytes += r.take(i, &r.ms[i])
+		size, seg := r.decode(i, &r.ms[i])
+		bytes += size
+		if r.merges() {
+			r.runs.size[i], r.runs.seg[i] = size, seg
+			if seg > 0 {
+				merged++
+			}
+		}
 	}
-	r.n = n
+	datagrams := n
+	r.found, r.n = n, n
+	if merged > 0 {
+		datagrams, r.n = r.split(n)
+		r.c.stats.groRuns.Add(uint64(merged))
+	}
+	if r.merges() {
+		r.runs.each = max(datagrams/max(n, 1), 1)
+		if r.runs.lost {
+			r.single(fd)
+		}
+	}
 	r.c.stats.reads.Add(1)
-	r.c.stats.received.Add(uint64(n))
+	r.c.stats.received.Add(uint64(datagrams))
 	r.c.stats.receivedBytes.Add(uint64(bytes))
 }
 
-// take fills m from header i and returns the payload's length.
-func (r *receiver) take(i int, m *Message) int {
+// decode fills m from header i and returns the payload's length and, where it
+// is a run, the length of its datagrams.
+func (r *receiver) decode(i int, m *Message) (n, seg int) {
 	h := &r.hs[i]
-	n := int(h.len)
-	if h.hdr.Flags&unix.MSG_TRUNC != 0 {
-		r.c.stats.truncated.Add(1)
-		n = 0
-	}
-	m.Buf = m.Buf[:cap(m.Buf)][:n]
+	n = int(h.len)
 	m.Addr = decodeName(&r.names[i])
 	m.Seg, m.ECN, m.At = 0, 0, r.now
 	m.Local = netip.Addr{}
@@ -130,7 +156,20 @@ func (r *receiver) take(i int, m *Message) int {
 	if c.overflowed != 0 {
 		r.c.stats.overflowed.Store(uint64(c.overflowed))
 	}
-	return n
+	cut := h.hdr.Flags&unix.MSG_TRUNC != 0
+	if c.seg > 0 && n > c.seg && r.merges() {
+		if !cut {
+			return n, c.seg
+		}
+		// No run is longer than what lies behind the buffers, as far as we know.
+		r.runs.lost = true
+	}
+	if cut || n > cap(m.Buf) {
+		r.c.stats.truncated.Add(1)
+		n = 0
+	}
+	m.Buf = m.Buf[:cap(m.Buf)][:n]
+	return n, 0
 }
 
 // maxAge is what a datagram may have waited in the socket, in nanoseconds. An
@@ -156,10 +195,11 @@ type control struct {
 	m          *Message
 	arrived    int64  // by the system's clock, in nanoseconds; 0: not told
 	overflowed uint32 // datagrams of this socket dropped so far; 0: none since, or not told
+	seg        int    // length of a run's datagrams, the last excepted; 0: it is one
 }
 
-// parse reads destination address, ECN codepoint, time of arrival and count of
-// overflows.
+// parse reads destination address, ECN codepoint, time of arrival, count of
+// overflows and length of segments.
 func (c *control) parse(b []byte) {
 	const align = int(unsafe.Sizeof(uintptr(0)))
 	for len(b) >= unix.SizeofCmsghdr {
@@ -181,6 +221,8 @@ func (c *control) one(level, kind int32, data []byte) {
 		c.arrived = at.Nano()
 	case level == unix.SOL_SOCKET && kind == unix.SO_RXQ_OVFL && len(data) >= 4:
 		c.overflowed = binary.NativeEndian.Uint32(data)
+	case level == unix.IPPROTO_UDP && kind == unix.UDP_GRO && len(data) >= 4:
+		c.seg = int(int32(binary.NativeEndian.Uint32(data)))
 	case level == unix.IPPROTO_IP && kind == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 		c.m.Local = netip.AddrFrom4([4]byte(data[8:12]))
 	case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:

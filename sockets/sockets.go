@@ -85,6 +85,8 @@ type Stats struct {
 	Messages                uint64 // what Sent left in: a run by segmentation offload is one
 	GSORuns                 uint64 // runs sent as one segmented message
 	GSOFallbacks            uint64 // segmented messages refused by the kernel, then sent plainly
+	GRORuns                 uint64 // received runs of datagrams that the kernel had merged
+	GROFallbacks            uint64 // times merging was switched off, for a run longer than any may be
 	Wakeups                 uint64 // times ReadBatch found nothing and parked
 	Sleeps                  uint64 // times it slept instead, for MaxWakeupDelay at most
 	Overflowed              uint64 // datagrams the kernel dropped because the read buffer was full, as far as it told
@@ -108,6 +110,8 @@ func (s *Stats) Add(b Stats) {
 	s.Messages += b.Messages
 	s.GSORuns += b.GSORuns
 	s.GSOFallbacks += b.GSOFallbacks
+	s.GRORuns += b.GRORuns
+	s.GROFallbacks += b.GROFallbacks
 	s.Wakeups += b.Wakeups
 	s.Sleeps += b.Sleeps
 	s.Overflowed += b.Overflowed
@@ -121,7 +125,7 @@ type counters struct {
 	received, receivedBytes, sent, sentBytes, reads, writes atomic.Uint64
 	truncated, readErrors, sendErrors, wouldBlock           atomic.Uint64
 	gsoRuns, gsoFallbacks, wakeups, sleeps, overflowed      atomic.Uint64
-	messages                                                atomic.Uint64
+	messages, groRuns, groFallbacks                         atomic.Uint64
 	runs                                                    [RunSizes]atomic.Uint64
 }
 
@@ -133,6 +137,7 @@ func (c *counters) snapshot() Stats {
 		Truncated: c.truncated.Load(), ReadErrors: c.readErrors.Load(),
 		SendErrors: c.sendErrors.Load(), WouldBlock: c.wouldBlock.Load(),
 		Messages: c.messages.Load(), GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
+		GRORuns: c.groRuns.Load(), GROFallbacks: c.groFallbacks.Load(),
 		Wakeups: c.wakeups.Load(), Sleeps: c.sleeps.Load(), Overflowed: c.overflowed.Load(),
 	}
 	for i := range st.Runs {
@@ -165,6 +170,9 @@ type Config struct {
 	MaxWakeupDelay time.Duration
 	// NoGSO sends every run as single datagrams.
 	NoGSO bool
+	// NoGRO keeps the kernel from merging the datagrams of a sender that come
+	// together. ReadBatch tells them apart either way.
+	NoGRO bool
 	// Portable selects the net.UDPConn twin on every system.
 	Portable bool
 }

@@ -23,6 +23,7 @@ func variants(addr string) map[string]Config {
 	return map[string]Config{
 		"native":   {Addr: a},
 		"nogso":    {Addr: a, NoGSO: true},
+		"nogro":    {Addr: a, NoGRO: true},
 		"portable": {Addr: a, Portable: true},
 	}
 }
