@@ -1,20 +1,29 @@
-// Package bpf steers datagrams among the sockets of one SO_REUSEPORT group,
-// inside the kernel: a datagram of a known remote address goes to the socket
-// that a flow map names, a STUN request from any other address to the one
-// which the ICE user fragment names, and the rest where the kernel's own hash
-// says.
+// Package bpf puts programs into the kernel, where they meet a datagram before
+// its socket does.
 //
-// The program (type sk_reuseport) is assembled when it is loaded, so that no
-// compiler and no object file is needed. It runs on Linux 5.4 and later, for
-// processes with CAP_BPF and CAP_NET_ADMIN (before Linux 5.8 CAP_SYS_ADMIN, and
-// before 5.11 a limit of locked memory that has room for the maps). Elsewhere
-// everything returns ErrNotSupported, and the caller lives with the hash.
+// Steering chooses among the sockets of one SO_REUSEPORT group: a datagram of a
+// known remote address goes to the socket that a flow map names, a STUN request
+// from any other address to the one which the ICE user fragment names, and the
+// rest where the kernel's own hash says.
 //
-// The kernel keeps a program for as long as a socket of its group is open:
-// should the process that loaded it die while others hold the sockets, what it
-// put into the flow map stays in force.
+// Filter sits on the way in of a network interface and drops what is for a port
+// but no packet of WebRTC (RFC 7983), and what a source sends too much of before
+// it is known: STUN messages and the ClientHellos of DTLS. It is XDP in the
+// driver or behind it, or the ingress of traffic control. What it cannot read
+// passes, fragments but the first among it.
 //
-// The package drops nothing, reads no payload but the attributes of STUN
-// binding requests up to USERNAME, and authenticates nothing: who may send is
-// for the sockets' owners to decide.
+// Programs are assembled when they are loaded, so that no compiler and no object
+// file is needed. They run on Linux 5.4 (Steering) or 5.9 (Filter) and later,
+// for processes with CAP_BPF and CAP_NET_ADMIN (before Linux 5.8 CAP_SYS_ADMIN,
+// and before 5.11 a limit of locked memory that has room for the maps).
+// Elsewhere everything returns ErrNotSupported, and the caller lives with the
+// kernel's hash and without a filter.
+//
+// The kernel keeps a Steering's program for as long as a socket of its group is
+// open: should the process that loaded it die while others hold the sockets,
+// what it put into the flow map stays in force. A Filter ends with its process.
+//
+// Steering drops nothing, and neither authenticates anything: who may send is
+// for the sockets' owners to decide. A Filter bounds what one source can do; of
+// a flood from invented sources each is a new one.
 package bpf

@@ -5,7 +5,7 @@ import "errors"
 var (
 	// ErrNotSupported says that the kernel has no such program, or that the
 	// process may not load one. The error that wraps it tells which.
-	ErrNotSupported = errors.New("bpf: steering is not supported here")
+	ErrNotSupported = errors.New("bpf: not supported here")
 	// ErrFull says that the flow map has no room for another address.
 	ErrFull = errors.New("bpf: flow map is full")
 	// ErrSockets says that there are fewer than two sockets to steer among, or

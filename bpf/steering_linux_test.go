@@ -20,14 +20,18 @@ import (
 // a failure; a kernel that finds fault with them is one anywhere.
 func needPrograms(t *testing.T) {
 	t.Helper()
-	err := Supported()
+	need(t, Supported())
+}
+
+func need(t testing.TB, err error) {
+	t.Helper()
 	denied := errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS)
 	switch {
 	case err == nil:
 	case os.Getuid() == 0 && (os.Getenv("SLUICE_INTEROP") == "1" || !denied):
 		t.Fatal(err)
 	default:
-		t.Skipf("run as root on Linux 5.4 or later: %v", err)
+		t.Skipf("run as root on Linux 5.9 or later: %v", err)
 	}
 }
 
@@ -367,6 +371,13 @@ func TestWithoutPrivilege(t *testing.T) {
 			return
 		}
 		_, err := load(2, 16)
+		if err == nil {
+			done <- errors.New("a program to steer was loaded")
+			return
+		}
+		if _, filter := loadFilter(guard{ports: []uint16{1}}, nil, 16, 16, false); filter == nil || !errors.Is(filter, ErrNotSupported) {
+			err = fmt.Errorf("filter: %v", filter)
+		}
 		done <- err
 	}()
 	select {
