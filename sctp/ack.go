@@ -137,6 +137,7 @@ func (a *Association) afterAck(now mono.Time) {
 		t.startT3(now, mono.Time(a.rto.rto))
 	} else {
 		t.t3 = 0 // R2
+		a.rc.check = a.rc.check || t.frozen
 	}
 	a.checkWritable()
 	a.progressShutdown(now)

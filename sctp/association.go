@@ -175,6 +175,9 @@ func (a *Association) HandleTimeout(now mono.Time) {
 	if due(&a.rx.sackTimer) {
 		a.rx.sackNow = true
 	}
+	if due(&a.tx.thawAt) {
+		a.thaw()
+	}
 	if due(&a.rx.idleAt) {
 		a.reclaim()
 	}
@@ -200,6 +203,7 @@ func (a *Association) Timeout() mono.Time {
 	t = mono.Earliest(t, a.rx.sackTimer)
 	t = mono.Earliest(t, a.rc.timer)
 	t = mono.Earliest(t, a.rx.idleAt)
+	t = mono.Earliest(t, a.tx.thawAt)
 	t = mono.Earliest(t, a.pmtu.timer)
 	return mono.Earliest(t, a.hb.timer)
 }
@@ -263,7 +267,7 @@ func (a *Association) write(now mono.Time, sid uint16, ppid uint32, data []byte,
 	}
 	s := a.tx.stream(sid)
 	if mode.part {
-		s.joined(m, mode)
+		a.tx.joined(s, m, mode)
 	}
 	a.tx.push(s, m)
 	a.settleSend()

@@ -19,6 +19,5 @@
 //
 // The package opens no socket, reads no clock and starts no goroutine. It does
 // not do multihoming, address reconfiguration (RFC 5061), authentication
-// (RFC 4895; DTLS does that) or path MTU discovery, denies a peer's wish to
-// reset the TSNs (RFC 6525 §5.2.4), and ignores ECN.
+// (RFC 4895; DTLS does that), and ignores ECN.
 package sctp

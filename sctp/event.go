@@ -27,6 +27,9 @@ const (
 	// EventReconfigDone: a request made by ResetIncoming (with its SIDs) or by
 	// AddStreams has been answered. Err is nil, or why it was refused.
 	EventReconfigDone
+	// EventNumbersReset: TSNs and all streams of both directions begin anew;
+	// nothing is lost (ResetNumbers, of either side).
+	EventNumbersReset
 	// EventMessageAborted: the rest of a message reported with More will not
 	// come; the peer has given it up, or reset the stream.
 	EventMessageAborted

@@ -98,7 +98,14 @@ func (h *hostile) packet() []byte {
 func (a *Association) invariants(t testing.TB) {
 	t.Helper()
 	d := &a.rx.data
-	if d.bytes < 0 || d.entries < 0 || d.bytes > 2*d.limit || d.entries*entrySize > 2*d.limit {
+	limit := d.limit
+	if b := a.cfg.Budget; b != nil {
+		limit = max(limit, d.floor+b.limit)
+		if b.used < 0 || b.used > b.limit {
+			t.Fatalf("%d of the budget used", b.used)
+		}
+	}
+	if d.bytes < 0 || d.entries < 0 || d.promise < 0 || d.bytes > 2*limit || d.entries*entrySize > 2*limit {
 		t.Fatalf("receive buffer: %d bytes, %d entries", d.bytes, d.entries)
 	}
 	if len(a.rx.ranges) > maxRanges || len(a.rx.dups) > maxDuplicates {
@@ -147,6 +154,10 @@ func TestClass24_HostilePeerIsBounded(t *testing.T) {
 	for seed := range seeds {
 		wide := seed&1 == 1
 		a := established(t, Config{Rand: seeded(seed), Interleave: wide, ServeReconfig: seed&2 != 0, MaxSendBuffer: 200 << 10})
+		if seed&4 != 0 {
+			a.cfg.Budget = NewBudget(64 << 10)
+		}
+		a.SetParts(uint16(seed%8), true)
 		a.peer.interleave, a.rx.data.wide = wide, wide
 		a.tx.size(a.cfg.MTU, a.cfg.MTU, wide)
 		h := &hostile{rand.New(rand.NewPCG(seed, 3)), a}
@@ -164,6 +175,12 @@ func TestClass24_HostilePeerIsBounded(t *testing.T) {
 			}
 			if h.rng.IntN(50) == 0 {
 				_ = a.ResetStreams(now, []uint16{uint16(h.rng.IntN(8))})
+			}
+			if h.rng.IntN(100) == 0 {
+				_ = a.ResetNumbers(now)
+			}
+			if h.rng.IntN(10) == 0 {
+				_ = a.WritePart(now, uint16(h.rng.IntN(8)), 53, make([]byte, 1+h.rng.IntN(3000)), h.rng.IntN(2) == 0, SendOptions{})
 			}
 			if out, _ := drain(a, now); len(out) > 4000 {
 				t.Fatalf("seed %d: %d chunks for one packet", seed, len(out))
@@ -334,7 +351,8 @@ func FuzzAssociation(f *testing.F) {
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1000, ppid: 50, payload: appendOpen(nil, &ChannelParams{Label: "x"})}), []byte{})
 	f.Add(appendData(nil, &dataChunk{idata: true, flags: 2, tsn: 1000, ppid: 50, payload: []byte("x")}), appendForward(nil, typeIForwardTSN, 1005, []skip{{sid: 0, mid: 1}}))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		a := established(t, Config{Interleave: true})
+		a := established(t, Config{Interleave: true, ServeReconfig: len(second)&1 == 1, Budget: NewBudget(1 << 20)})
+		a.SetParts(2, true)
 		if len(first) > 0 && first[0] == byte(typeIData) {
 			a.peer.interleave, a.rx.data.wide = true, true
 			a.tx.size(a.cfg.MTU, a.cfg.MTU, true)

@@ -58,10 +58,10 @@ func (a *Association) partial(sid uint16, n int, mode writeMode) error {
 }
 
 // joined notes a part just written.
-func (s *outStream) joined(m *message, mode writeMode) {
+func (t *sender) joined(s *outStream, m *message, mode writeMode) {
 	m.cont, m.more = s.open, mode.more
 	if !s.open {
-		s.outPart = outPart{held: s.resetting, mid: s.mid, fsn: s.fsn, middle: s.middle}
+		s.outPart = outPart{held: t.holding(s), mid: s.mid, fsn: s.fsn, middle: s.middle}
 	}
 	s.total += len(m.data)
 	s.open = mode.more

@@ -8,8 +8,8 @@ import (
 )
 
 // Stream reset, RFC 6525. WebRTC needs outgoing resets alone (RFC 8831 §6.7);
-// a peer may also add streams. Its wish to have ours reset or added is denied
-// unless Config.ServeReconfig allows it, and to reset the TSNs always.
+// a peer may also add streams. Its wish to have ours reset or added, or all
+// numbers reset, is denied unless Config.ServeReconfig allows it.
 
 const (
 	paramOutgoingReset uint16 = 13
@@ -42,8 +42,13 @@ type reconfig struct {
 	kind    uint16    // type of the request under way; 0: none
 	asked   []request // to be made; at most maxRequests
 	current request   // the one under way, if it is one of these
-	serving uint32    // number of the peer's request which resets of ours answer
-	served  bool
+	// The peer's request to reset all numbers.
+	renumber    bool // waits for us
+	renumberSeq uint32
+	renumbered  bool      // the last request answered was one, with these numbers:
+	tsns        [2]uint32 // our next TSN and the peer's
+	serving     uint32    // number of the peer's request which resets of ours answer
+	served      bool
 
 	next    uint32   // number of our next request
 	waiting []uint16 // streams to be reset
@@ -156,6 +161,14 @@ func (a *Association) tryReset(now mono.Time) {
 		return
 	}
 	r.check = false
+	if r.renumber && !a.progressRenumber(now, true) {
+		return
+	}
+	if len(r.asked) > 0 && r.asked[0].typ == paramTSNReset && len(r.waiting) == 0 && a.peer.reconfig {
+		if a.tx.freeze(); !a.tx.still() {
+			return
+		}
+	}
 	rest := r.waiting[:0]
 	for _, sid := range r.waiting {
 		if s := a.tx.streams[sid]; s == nil {
@@ -171,7 +184,7 @@ func (a *Association) tryReset(now mono.Time) {
 	switch {
 	case r.sids != nil:
 		r.kind = paramOutgoingReset
-	case len(r.asked) > 0:
+	case len(r.asked) > 0 && (r.asked[0].typ != paramTSNReset || a.tx.still() || !a.peer.reconfig):
 		r.current = r.asked[0]
 		r.asked = append(r.asked[:0], r.asked[1:]...)
 		r.kind = r.current.typ
@@ -198,7 +211,7 @@ func (r *reconfig) appendReset(b []byte) []byte {
 	if r.kind != 0 && r.kind != paramOutgoingReset {
 		b = beginParam(beginChunk(b, typeReconfig, 0), r.kind)
 		b = binary.BigEndian.AppendUint32(b, r.next)
-		if r.kind != paramIncomingReset {
+		if r.kind == paramAddOutgoing || r.kind == paramAddIncoming {
 			b = binary.BigEndian.AppendUint16(b, r.current.n)
 			b = append(b, 0, 0)
 		}
@@ -243,6 +256,12 @@ func (a *Association) onReconfigTimer(now mono.Time) {
 func (a *Association) finish(now mono.Time, err error) {
 	r := &a.rc
 	kind, current := r.kind, r.current
+	if kind == paramTSNReset {
+		a.endRenumber(err)
+		a.thaw()
+		a.tryReset(now)
+		return
+	}
 	r.kind, r.current = 0, request{}
 	r.timer, r.due, r.check = 0, false, true
 	r.next++
@@ -273,17 +292,16 @@ func (a *Association) finishReset(err error) {
 		if err == nil {
 			s.next = [2]uint32{}
 		}
-		held := s.held
-		s.held, s.outPart.held = nil, false
-		for _, m := range held {
-			a.tx.enqueue(s, m)
+		held := len(s.held)
+		if !a.tx.frozen {
+			a.tx.unhold(s)
 		}
 		if s.again {
 			s.resetting, s.again = true, false
 			r.waiting = append(r.waiting, sid)
 			continue
 		}
-		if err == nil && len(held) == 0 && s.queue.len() == 0 {
+		if err == nil && held == 0 && s.queue.len() == 0 {
 			delete(a.tx.streams, sid)
 		}
 	}
@@ -319,7 +337,7 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 		if len(p.value) < 8 {
 			return ErrMalformed
 		}
-		a.handleResponse(now, seq, binary.BigEndian.Uint32(p.value[4:]))
+		a.handleResponse(now, seq, binary.BigEndian.Uint32(p.value[4:]), p.value[8:])
 		return nil
 	case paramOutgoingReset:
 		if len(p.value) < 12 || len(p.value)&1 != 0 {
@@ -344,6 +362,9 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 	r := &a.rc
 	switch seq {
 	case r.peerNext - 1: // a repetition: the same answer (§5.2.1)
+		if a.tx.thawAt != 0 {
+			a.tx.thawAt = now.Add(2*a.rto.rto + a.cfg.RTOMin)
+		}
 		a.respond(seq, r.result)
 		return nil
 	case r.peerNext:
@@ -368,7 +389,13 @@ func (a *Association) handleReconfigParam(now mono.Time, p param) error {
 			a.inStreams += n
 			result = resultPerformed
 		}
+	case paramTSNReset:
+		if result = a.serveRenumber(now, seq); result == resultBusy {
+			a.respond(seq, result)
+			return nil
+		}
 	}
+	r.renumbered = p.typ == paramTSNReset && result == resultPerformed
 	r.peerNext, r.result = seq+1, result
 	a.respond(seq, result)
 	a.tryReset(now)
@@ -457,17 +484,25 @@ func (a *Association) resumeReset(now mono.Time) {
 
 func (a *Association) respond(seq, result uint32) {
 	v := binary.BigEndian.AppendUint32(be32(seq), result)
+	if r := &a.rc; r.renumbered && result == resultPerformed && seq == r.renumberSeq {
+		v = binary.BigEndian.AppendUint32(v, r.tsns[0])
+		v = binary.BigEndian.AppendUint32(v, r.tsns[1])
+	}
 	a.queueControl(appendChunk(nil, typeReconfig, 0, appendParam(nil, paramResetResponse, v)))
 }
 
 // handleResponse is §5.2.7.
-func (a *Association) handleResponse(now mono.Time, seq, result uint32) {
+func (a *Association) handleResponse(now mono.Time, seq, result uint32, more []byte) {
 	r := &a.rc
 	if r.kind == 0 || seq != r.next {
 		return
 	}
 	switch result {
 	case resultNothing, resultPerformed:
+		if r.kind == paramTSNReset {
+			a.renumberAnswered(now, result, more)
+			return
+		}
 		a.finish(now, nil)
 	case resultInProgress, resultBusy:
 		if result == resultInProgress && r.kind == paramIncomingReset {

@@ -137,6 +137,10 @@ func (a *Association) handleData(now mono.Time, c chunk) error {
 		}
 		return nil
 	}
+	if a.rc.kind == paramTSNReset && a.overtaken(&d) {
+		a.stats.WindowDrops++
+		return nil
+	}
 	filler := tsnLess(d.tsn, r.highest())
 	if !r.acceptable(d.tsn) || !r.data.fits(len(d.payload), filler) {
 		a.stats.WindowDrops++

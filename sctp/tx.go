@@ -84,6 +84,9 @@ type sender struct {
 	advanced   uint32 // Advanced.Peer.Ack.Point, RFC 3758 §3.5 A1
 	forwardDue bool
 
+	frozen bool      // what is written waits: all numbers are being reset
+	thawAt mono.Time // until then, at most
+
 	ranks     ranking
 	free      []*message // to be used again, with their buffers
 	freeBytes int
@@ -136,7 +139,7 @@ func (t *sender) push(s *outStream, m *message) {
 	if !m.quiet {
 		s.buffered += len(m.data)
 	}
-	if s.resetting && (!m.cont || s.outPart.held) {
+	if t.holding(s) && (!m.cont || s.outPart.held) {
 		s.held = append(s.held, m)
 		return
 	}

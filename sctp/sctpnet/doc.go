@@ -4,7 +4,7 @@
 // reliability.
 //
 // Nothing is encrypted or authenticated beyond SCTP's own cookies, tags and
-// CRC32c, which is always on here. Use it on networks you trust, or over a
+// CRC32c. Use it on networks you trust, or over a
 // net.PacketConn which protects its datagrams.
 //
 // An Endpoint has one goroutine, which reads, and a timer for each association.

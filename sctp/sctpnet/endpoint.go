@@ -15,9 +15,10 @@ import (
 
 // Config of an endpoint. The zero value works.
 type Config struct {
-	// SCTP is what each association gets. DTLS must be false. MTU 0: 1232;
-	// MaxMTU 0: no probes, since a net.PacketConn does not say whether IP
-	// fragments its datagrams. A Budget cannot be shared here.
+	// SCTP is what each association gets. DTLS says that the net.PacketConn
+	// detects every error, as DTLS does (RFC 9653); over plain UDP it must be
+	// false. MTU 0: 1232; MaxMTU 0: no probes, since a net.PacketConn does not
+	// say whether IP fragments its datagrams. A Budget cannot be shared here.
 	SCTP sctp.Config
 	// MaxConns bounds the associations. 0: DefaultMaxConns.
 	MaxConns int
@@ -30,8 +31,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.SCTP.DTLS || c.SCTP.Budget != nil {
-		return c, errors.New("sctpnet: Config.SCTP.DTLS and Budget must not be set")
+	if c.SCTP.Budget != nil {
+		return c, errors.New("sctpnet: associations here have goroutines of their own and cannot share Config.SCTP.Budget")
 	}
 	if c.SCTP.MTU == 0 {
 		c.SCTP.MTU = defaultMTU
