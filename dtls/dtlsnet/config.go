@@ -12,7 +12,8 @@ import (
 // all but DTLS works.
 type Config struct {
 	// DTLS is the handshake's. Role, CookieSecret, CookieContext, ConnectionID and
-	// ReturnRoutability are set here, HelloVerify by NoCookies.
+	// ReturnRoutability are set here, HelloVerify by NoCookies. SRTP is not offered
+	// unless SRTPProfiles asks for it: there are servers that refuse who does.
 	DTLS dtls.Config
 
 	// NoCookies makes a listener believe addresses at once. Whoever can send from
@@ -59,6 +60,7 @@ func (c Config) withDefaults() (Config, error) {
 func (c *Config) core(role dtls.Role) (*dtls.Conn, error) {
 	cfg := c.DTLS
 	cfg.Role = role
+	cfg.DisableSRTP = cfg.DisableSRTP || cfg.SRTPProfiles == nil
 	cfg.ConnectionID, cfg.ReturnRoutability = nil, false
 	if c.ConnectionIDLen > 0 {
 		cfg.ConnectionID = make([]byte, c.ConnectionIDLen)

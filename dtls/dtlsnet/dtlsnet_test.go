@@ -113,13 +113,15 @@ func TestListenAndDial(t *testing.T) {
 				ccfg, scfg := configs(t, func(c, s *Config) {
 					c.DTLS.MaxVersion, c.DTLS.ALPN, s.DTLS.ALPN = v, []string{"webrtc"}, []string{"webrtc"}
 					c.ConnectionIDLen, s.ConnectionIDLen = idLen, idLen
+					c.DTLS.SRTPProfiles = []dtls.SRTPProfile{dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AEAD_AES_128_GCM}
+					s.DTLS.SRTPProfiles = c.DTLS.SRTPProfiles[1:]
 				})
 				l := listen(t, scfg)
 				client := dial(t, l, ccfg)
 				server := accept(t, l)
 				exchange(t, client, server)
 				for _, s := range []dtls.ConnectionState{client.ConnectionState(), server.ConnectionState()} {
-					if s.Version != v || s.ALPN != "webrtc" || len(s.LocalConnectionID) != idLen || len(s.PeerCertificates) != 1 ||
+					if s.SRTPProfile != dtls.SRTP_AEAD_AES_128_GCM || s.Version != v || s.ALPN != "webrtc" || len(s.LocalConnectionID) != idLen || len(s.PeerCertificates) != 1 ||
 						s.ReturnRoutability != (idLen > 0) {
 						t.Errorf("%+v", s)
 					}
