@@ -68,6 +68,9 @@ func (k *CMKey) Clear() {
 	*k = CMKey{}
 }
 
+// cleared looks first at what the kernels are about to read.
+func (k *CMKey) cleared() bool { return !k.table.ready() && k.block == nil }
+
 // CMJob is one packet to seal or to open. On one side stands the packet,
 //
 //	header | ciphertext | trailer, where InPacket | tag
@@ -143,7 +146,7 @@ func (j *CMJob) check(packet, payload int) bool {
 		packet != j.Header+payload+j.trailer()+j.TagLen {
 		panic("crypto: CM job: lengths of packet and payload disagree")
 	}
-	if j.Key.block == nil {
+	if j.Key.cleared() {
 		panic("crypto: CM key was cleared")
 	}
 	return cmKernelTakes(payload)

@@ -38,6 +38,9 @@ func (t *cmTable) expand(enc, auth []byte) {
 	}
 }
 
+// ready reports whether the table holds a key.
+func (t *cmTable) ready() bool { return t.rounds != 0 }
+
 // cmKernelTakes reports whether the kernels take a payload of this length.
 func cmKernelTakes(payload int) bool {
 	return active != levelGeneric && payload <= ctrMaxPayload

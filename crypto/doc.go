@@ -19,7 +19,7 @@
 //	generic  the standard library, one packet after the other
 //	aesni    AES-NI and PCLMULQDQ on 128 bits, encoded as AVX
 //	vaes     VAES and VPCLMULQDQ on 256 bits, with AVX2
-//	avx512   the same on 512 bits, with AVX-512 F, BW, VL and DQ
+//	avx512   the same on 512 bits, with AVX-512 F, BW, VL and DQ, and BMI2
 //
 // The environment variable SLUICE_CRYPTO forces one that the processor has. A
 // processor with AES-NI and without AVX gets generic: the standard library

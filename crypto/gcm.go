@@ -38,6 +38,9 @@ func (k *GCMKey) Clear() {
 	*k = GCMKey{}
 }
 
+// cleared looks first at what the kernels are about to read.
+func (k *GCMKey) cleared() bool { return !k.table.ready() && k.aead == nil }
+
 // GCMJob is one packet to seal or to open.
 //
 // Sealing reads Src, the plaintext, and writes ciphertext and tag to Dst, so
@@ -78,7 +81,7 @@ func (j *GCMJob) sealable() bool {
 	if len(j.Dst) != len(j.Src)+gcmTag {
 		panic("crypto: GCM seal: len(Dst) is not len(Src)+16")
 	}
-	if j.Key.aead == nil {
+	if j.Key.cleared() {
 		panic("crypto: GCM key was cleared")
 	}
 	return kernelTakes(len(j.Src), len(j.AAD))
@@ -107,7 +110,7 @@ func (j *GCMJob) openable() bool {
 	if len(j.Src) < gcmTag || len(j.Dst) != len(j.Src)-gcmTag {
 		panic("crypto: GCM open: len(Dst) is not len(Src)-16")
 	}
-	if j.Key.aead == nil {
+	if j.Key.cleared() {
 		panic("crypto: GCM key was cleared")
 	}
 	return kernelTakes(len(j.Dst), len(j.AAD))

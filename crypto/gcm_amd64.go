@@ -53,6 +53,9 @@ func (t *gcmTable) expand(key []byte) {
 	}
 }
 
+// ready reports whether the table holds a key.
+func (t *gcmTable) ready() bool { return t.rounds != 0 }
+
 // kernelTakes reports whether the kernels take a payload and an AAD of these
 // lengths.
 func kernelTakes(payload, aad int) bool {

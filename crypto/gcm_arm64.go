@@ -114,6 +114,9 @@ func expandAES(roundKeys *[15][16]byte, key []byte) (rounds uint64) {
 	return uint64(nk + 6)
 }
 
+// ready reports whether the table holds a key.
+func (t *gcmTable) ready() bool { return t.rounds != 0 }
+
 // kernelTakes reports whether the kernels take a payload and an AAD of these
 // lengths.
 func kernelTakes(payload, aad int) bool {

@@ -16,7 +16,7 @@ func levels() []level {
 		return all
 	}
 	all = append(all, levelVAES)
-	if cpu.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ) {
+	if cpu.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.BMI2) {
 		all = append(all, levelAVX512)
 	}
 	return all

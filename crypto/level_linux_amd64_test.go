@@ -16,7 +16,7 @@ func TestBestLevelIsFound(t *testing.T) {
 		want = "aesni"
 		if has("avx2", "vaes", "vpclmulqdq") {
 			want = "vaes"
-			if has("avx512f", "avx512bw", "avx512vl", "avx512dq") {
+			if has("avx512f", "avx512bw", "avx512vl", "avx512dq", "bmi2") {
 				want = "avx512"
 			}
 		}

@@ -11,19 +11,14 @@ import "github.com/sluicertc/sluice/crypto"
 // A Batch is scratch space of a shard and has one owner. The packets are
 // borrowed until Reset.
 type Batch struct {
-	results []result
+	results []int32 // of each packet its length, or -1-i for errs[i]
+	errs    []error
 	items   []item // of Add
 	gcm     []crypto.GCMJob
 	cm      []crypto.CMJob
 	pending [pendingSlots]pending
 	round   uint64
 	strange bool // a source without a stream was seen
-}
-
-// result is what became of a packet.
-type result struct {
-	n   int
-	err error
 }
 
 // item is one whole packet.
@@ -35,9 +30,9 @@ type item struct {
 	index  uint64
 	ssrc   uint32
 	job    int32 // in gcm or cm, while a round is in work
-	header int
-	at     int  // in results
-	done   bool // was a round of its own
+	header int32
+	at     int32 // in results
+	done   bool  // was a round of its own
 }
 
 // Add adds a whole packet. dst is pkt or does not overlap it, nor another
@@ -50,8 +45,12 @@ func (b *Batch) Add(c *Context, dst, pkt []byte) {
 		b.items = append(b.items, item{})
 	}
 	it := &b.items[n]
-	it.ctx, it.dst, it.pkt, it.at = c, dst, pkt, len(b.results)
-	b.settle(0, nil)
+	it.ctx, it.dst, it.pkt, it.at = c, dst, pkt, int32(len(b.results))
+	if n := len(b.results); n < cap(b.results) {
+		b.results = b.results[:n+1] // Protect or Unprotect fills it in
+	} else {
+		b.results = append(b.results, 0)
+	}
 }
 
 // AddSplit adds a packet to protect whose parts are apart: dst[:header] holds
@@ -60,28 +59,71 @@ func (b *Batch) Add(c *Context, dst, pkt []byte) {
 // dst. The result is header, ciphertext and tag in dst. The packet takes its
 // index now, and needs its context until Protect.
 func (b *Batch) AddSplit(c *Context, dst []byte, header int, payload []byte) {
+	// The next packet of the source that came last, whose header has no more
+	// than an extension, is what nearly every packet is. All others, and those
+	// that cannot be protected, take the longer way, on which lists grow.
+	s, n, at := c.streams.last, header+len(payload)+c.rtp.tag, len(b.results)
+	if s == nil || c.reshape || n > len(dst) || n > MaxPacket || header == 0 || header != commonHeader(dst) ||
+		s.ssrc != ssrcOf(dst) || uint16(s.ahead) != seqOf(dst) || (s.ahead|c.sent)>>48 != 0 || at == cap(b.results) {
+		b.addSplit(c, dst, header, payload)
+		return
+	}
+	index := s.ahead
+	if c.rtp.gcm != nil {
+		k := len(b.gcm)
+		if k == cap(b.gcm) {
+			b.addSplit(c, dst, header, payload)
+			return
+		}
+		b.gcm = b.gcm[:k+1]
+		c.rtp.sealGCM(&b.gcm[k], dst, header, payload, s.ssrc, index)
+	} else {
+		k := len(b.cm)
+		if k == cap(b.cm) {
+			b.addSplit(c, dst, header, payload)
+			return
+		}
+		b.cm = b.cm[:k+1]
+		c.rtp.sealCM(&b.cm[k], dst, header, payload, s.ssrc, index)
+	}
+	s.window.next()
+	c.sent++
+	b.results = b.results[:at+1]
+	b.results[at] = int32(n)
+}
+
+// addSplit is AddSplit for any packet.
+func (b *Batch) addSplit(c *Context, dst []byte, header int, payload []byte) {
+	b.results = append(b.results, 0)
+	at := len(b.results) - 1
 	switch {
 	case c.closed:
-		b.settle(0, ErrClosed)
+		b.settle(at, 0, ErrClosed)
 	case uint(header) > uint(len(dst)):
-		b.settle(0, ErrShort)
+		b.settle(at, 0, ErrShort)
 	case c.reshape:
-		b.settle(c.protectJoined(dst, header, payload))
+		n, err := c.protectJoined(dst, header, payload)
+		b.settle(at, n, err)
 	default:
 		n, err := headerLen(dst[:header])
 		if err == nil && n != header {
 			err = ErrFormat
 		}
-		if err != nil {
-			b.settle(0, err)
-			return
+		if err == nil {
+			n, err = b.seal(c, dst, dst, header, payload)
 		}
-		b.settle(b.seal(c, dst, dst, header, payload))
+		b.settle(at, n, err)
 	}
 }
 
-// settle adds a result.
-func (b *Batch) settle(n int, err error) { b.results = append(b.results, result{n, err}) }
+// settle notes the result of packet i.
+func (b *Batch) settle(i, n int, err error) {
+	if err != nil {
+		b.errs = append(b.errs, err)
+		n = -len(b.errs)
+	}
+	b.results[i] = int32(n)
+}
 
 // Len returns the number of packets added since Reset.
 func (b *Batch) Len() int { return len(b.results) }
@@ -89,14 +131,17 @@ func (b *Batch) Len() int { return len(b.results) }
 // Result returns what Protect or Unprotect gave for packet i, in the order of
 // adding: the length of the packet in its dst, or the error.
 func (b *Batch) Result(i int) (n int, err error) {
-	r := &b.results[i]
-	return r.n, r.err
+	if n := b.results[i]; n >= 0 {
+		return int(n), nil
+	} else {
+		return 0, b.errs[-1-n]
+	}
 }
 
 // Reset empties the batch and drops its references to contexts and packets.
 func (b *Batch) Reset() {
 	clear(b.items)
-	b.items, b.results = b.items[:0], b.results[:0]
+	b.items, b.results, b.errs = b.items[:0], b.results[:0], b.errs[:0]
 	b.drop()
 }
 
@@ -112,12 +157,14 @@ func (b *Batch) drop() {
 func (b *Batch) Protect() {
 	for i := range b.items {
 		it := &b.items[i]
-		r := &b.results[it.at]
+		var n int
+		var err error
 		if it.ctx.reshape {
-			r.n, r.err = it.ctx.Protect(it.dst, it.pkt)
+			n, err = it.ctx.Protect(it.dst, it.pkt)
 		} else {
-			r.n, r.err = b.sealWhole(it.ctx, it.dst, it.pkt)
+			n, err = b.sealWhole(it.ctx, it.dst, it.pkt)
 		}
+		b.settle(int(it.at), n, err)
 	}
 	crypto.SealBatch(b.gcm)
 	crypto.SealCMBatch(b.cm)
@@ -150,18 +197,10 @@ func (b *Batch) seal(c *Context, dst, head []byte, header int, payload []byte) (
 	if n > MaxPacket {
 		return 0, ErrFormat
 	}
-	ssrc, seq := ssrcOf(head), seqOf(head)
-	var index uint64
-	if s := c.streams.last; s != nil && s.ssrc == ssrc && uint16(s.ahead) == seq && s.ahead < MaxRTP && c.sent < MaxRTP {
-		// Next in order, which nearly every packet is.
-		index = s.ahead
-		s.window.next()
-		c.sent++
-	} else {
-		var err error
-		if index, err = c.nextIndex(ssrc, seq); err != nil {
-			return 0, err
-		}
+	ssrc := ssrcOf(head)
+	index, err := c.nextIndex(ssrc, seqOf(head))
+	if err != nil {
+		return 0, err
 	}
 	if c.rtp.gcm == nil {
 		c.rtp.sealCM(b.nextCM(), dst, header, payload, ssrc, index)

@@ -30,7 +30,7 @@ type pending struct {
 func (b *Batch) Unprotect() {
 	if len(b.items) < len(b.results) {
 		for i := range b.results {
-			b.results[i] = result{0, ErrFormat}
+			b.settle(i, 0, ErrFormat)
 		}
 	}
 	for from := 0; from < len(b.items); {
@@ -53,23 +53,27 @@ func (b *Batch) gather(from int) int {
 	b.round++
 	for i := from; i < len(b.items); i++ {
 		it := &b.items[i]
-		r := &b.results[it.at]
+		if it.inOrder() {
+			b.open(it)
+			continue
+		}
 		if it.ctx.reshape && !it.ctx.closed {
 			if i > from {
 				return i
 			}
-			r.n, r.err = it.ctx.unprotectReshaped(it.dst, it.pkt)
+			n, err := it.ctx.unprotectReshaped(it.dst, it.pkt)
+			b.settle(int(it.at), n, err)
 			it.done = true
 			return i + 1
 		}
 		header, err := it.check()
 		if err != nil {
-			*r = result{0, err}
+			b.settle(int(it.at), 0, err)
 			it.done = true
 			continue
 		}
 		seq := seqOf(it.pkt)
-		it.ssrc, it.header = ssrcOf(it.pkt), header
+		it.ssrc, it.header = ssrcOf(it.pkt), int32(header)
 		it.stream = it.ctx.streams.find(it.ssrc)
 		top, ahead := b.top(it), uint64(0)
 		if it.stream != nil {
@@ -80,7 +84,7 @@ func (b *Batch) gather(from int) int {
 			return i
 		}
 		if it.index, err = guess(it.stream, seq); err != nil {
-			*r = result{0, err}
+			b.settle(int(it.at), 0, err)
 			it.done = true
 			continue
 		}
@@ -88,6 +92,22 @@ func (b *Batch) gather(from int) int {
 		b.open(it)
 	}
 	return len(b.items)
+}
+
+// inOrder takes the packet, which is to be the next in order of the source that
+// came last, and has a common header: nearly every packet is. Its index is then
+// beyond all that the round has; and with the round's others authentic or not,
+// it is the same, since the round spans less than half the sequence space.
+func (it *item) inOrder() bool {
+	c, s, pkt := it.ctx, it.ctx.streams.last, it.pkt
+	header, n := commonHeader(pkt), len(pkt)-c.rtp.tag
+	if s == nil || c.reshape || header == 0 || header > n || n > len(it.dst) || len(pkt) > MaxPacket ||
+		s.ssrc != ssrcOf(pkt) || uint16(s.top) != seqOf(pkt) || s.top-s.ahead >= 1<<14 || s.ahead == 0 || s.top >= MaxRTP {
+		return false
+	}
+	it.stream, it.ssrc, it.header, it.index = s, s.ssrc, int32(header), s.top
+	s.top++
+	return true
 }
 
 // check returns the header's length of a packet that can be unprotected.
@@ -116,10 +136,10 @@ func (b *Batch) top(it *item) *uint64 {
 
 // open sets up the job for one packet.
 func (b *Batch) open(it *item) {
-	c, header := it.ctx, it.header
+	c, header := it.ctx, int(it.header)
 	it.dst = it.dst[:len(it.pkt)-c.rtp.tag]
-	copy(it.dst, it.pkt[:header])
-	if c.profile.aead() {
+	copyHeader(it.dst, it.pkt, header)
+	if c.rtp.gcm != nil {
 		it.job = int32(len(b.gcm))
 		c.rtp.openGCM(b.nextGCM(), it.dst, it.pkt, header, it.ssrc, it.index)
 	} else {
@@ -136,25 +156,31 @@ func (b *Batch) commit(items []item) {
 		if it.done {
 			continue
 		}
-		r := &b.results[it.at]
-		c, ok := it.ctx, false
-		if c.profile.aead() {
+		c, ok, at := it.ctx, false, int(it.at)
+		if c.rtp.gcm != nil {
 			ok = b.gcm[it.job].OK
 		} else {
 			ok = b.cm[it.job].OK
 		}
 		s := it.stream
+		if ok && s != nil && s.ahead == it.index { // as nearly all are
+			s.window.next()
+			s.top = s.ahead
+			c.streams.touch(s)
+			b.results[at] = int32(len(it.dst))
+			continue
+		}
 		if s == nil {
 			s = c.streams.find(it.ssrc) // perhaps made by this round
 		}
 		switch {
 		case s != nil && !s.fresh(it.index):
-			*r = result{0, ErrReplay} // the round has had it already
+			b.settle(at, 0, ErrReplay) // the round has had it already
 			clear(it.dst[it.header:])
 		case !ok:
-			*r = result{0, ErrAuth}
+			b.settle(at, 0, ErrAuth)
 		default:
-			*r = result{len(it.dst), nil}
+			b.settle(at, len(it.dst), nil)
 			c.streams.accept(s, it.ssrc, it.index)
 			continue
 		}

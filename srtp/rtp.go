@@ -31,6 +31,21 @@ func headerLen(b []byte) (int, error) {
 	return n, nil
 }
 
+// commonHeader is the length of a header of a common kind, with no contributing
+// sources and an extension or none; 0 is for all others. It may be longer than b.
+func commonHeader(b []byte) int {
+	if len(b) < rtpFixed+extHead {
+		return 0
+	}
+	switch b[0] & 0xdf { // padding is as well
+	case 0x80:
+		return rtpFixed
+	case 0x90:
+		return rtpFixed + extHead + 4*int(binary.BigEndian.Uint16(b[rtpFixed+2:]))
+	}
+	return 0
+}
+
 func seqOf(pkt []byte) uint16  { return binary.BigEndian.Uint16(pkt[2:]) }
 func ssrcOf(pkt []byte) uint32 { return binary.BigEndian.Uint32(pkt[8:]) }
 
@@ -64,8 +79,8 @@ func (c *Context) Protect(dst, pkt []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	copy(dst, pkt[:header])
-	if c.profile.aead() {
+	copyHeader(dst, pkt, header)
+	if c.rtp.gcm != nil {
 		c.rtp.sealGCM(&c.gcm[0], dst, header, pkt[header:], ssrcOf(pkt), index)
 		crypto.SealBatch(c.gcm[:])
 	} else {
@@ -102,9 +117,9 @@ func (c *Context) Unprotect(dst, pkt []byte) (int, error) {
 	}
 	n := len(pkt) - c.rtp.tag
 	dst = dst[:n]
-	copy(dst, pkt[:header])
+	copyHeader(dst, pkt, header)
 	var ok bool
-	if c.profile.aead() {
+	if c.rtp.gcm != nil {
 		c.rtp.openGCM(&c.gcm[0], dst, pkt, header, ssrc, index)
 		crypto.OpenBatch(c.gcm[:])
 		ok = c.gcm[0].OK
@@ -138,6 +153,12 @@ func (c *Context) checkRTP(dst, pkt []byte) (int, error) {
 // nextIndex assigns the packet with this source and sequence number its index,
 // and makes it the source's.
 func (c *Context) nextIndex(ssrc uint32, seq uint16) (uint64, error) {
+	if s := c.streams.last; s != nil && s.ssrc == ssrc && uint16(s.ahead) == seq && s.ahead < MaxRTP && c.sent < MaxRTP {
+		// Next in order, which nearly every packet is.
+		s.window.next()
+		c.sent++
+		return s.ahead - 1, nil
+	}
 	if c.sent >= MaxRTP {
 		return 0, ErrLimit
 	}
@@ -191,8 +212,18 @@ func (t *table) accept(s *stream, ssrc uint32, index uint64) {
 	t.touch(s)
 }
 
+// copyHeader copies a header that is not where it belongs already.
+func copyHeader(dst, pkt []byte, n int) {
+	if &dst[0] != &pkt[0] {
+		copy(dst, pkt[:n])
+	}
+}
+
 // forget drops the references to the caller's buffers.
 func (c *Context) forget() {
-	c.gcm[0].Dst, c.gcm[0].Src, c.gcm[0].AAD = nil, nil, nil
-	c.cm[0].Dst, c.cm[0].Src = nil, nil
+	if c.rtp.gcm != nil {
+		c.gcm[0].Dst, c.gcm[0].Src, c.gcm[0].AAD = nil, nil, nil
+	} else {
+		c.cm[0].Dst, c.cm[0].Src = nil, nil
+	}
 }

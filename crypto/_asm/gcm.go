@@ -37,7 +37,7 @@ type kernel struct {
 	seal  bool
 	name  string
 
-	waiting bool // an odd product is in Z16 and Z19, at this point of the code
+	waiting bool // of AVX-512: an odd product is in Z16 and Z19, at this point of the code
 
 	job, count          reg.GPPhysical
 	key, src, dst, n    reg.GPPhysical
@@ -67,14 +67,6 @@ func (k *kernel) v(i int) reg.VecPhysical {
 	return xs[i]
 }
 
-// kept are the registers for a group of ciphertext, byte-swapped, that waits to
-// be hashed.
-var kept = []reg.VecPhysical{reg.Z20, reg.Z21, reg.Z22, reg.Z23}
-
-// keeps reports whether the kernel has these registers: reading the ciphertext
-// back from memory, across cache lines, takes longer.
-func (k *kernel) keeps() bool { return k.seal && k.width == 64 }
-
 // lanes is the number of vectors of a group: what hides the latency of AES, and
 // no more than eight, for which there are registers.
 func (k *kernel) lanes() int { return min(8, group/k.width) }
@@ -98,9 +90,7 @@ func (k *kernel) load(m Mem, dst Op) {
 	}
 }
 
-func (k *kernel) store(src Op, m Mem) { k.load2(src, m) }
-
-func (k *kernel) load2(src Op, m Mem) {
+func (k *kernel) store(src Op, m Mem) {
 	if k.width == 64 {
 		VMOVDQU64(src, m)
 	} else {
@@ -127,28 +117,6 @@ func (k *kernel) label(format string, args ...any) string { return fmt.Sprintf(f
 // product adds d times the powers at h to the unreduced sums. d stays.
 func (k *kernel) product(d reg.VecPhysical, h, x Mem) {
 	t := k.v(rT)
-	if k.width == 64 {
-		// Four multiplications, with three-way xor, take fewer instructions than
-		// Karatsuba's three.
-		a, b, u := reg.Z16, reg.Z17, reg.Z18
-		if k.waiting {
-			a = reg.Z24
-		} else {
-			t = reg.Z19
-		}
-		VMOVDQU64(h, a)
-		VPCLMULQDQ(U8(0x00), a, d, t)
-		VPCLMULQDQ(U8(0x01), a, d, b)
-		VPCLMULQDQ(U8(0x10), a, d, u)
-		VPCLMULQDQ(U8(0x11), a, d, a)
-		VPTERNLOGQ(U8(0x96), b, u, k.v(rMI))
-		if k.waiting {
-			VPTERNLOGQ(U8(0x96), reg.Z19, t, k.v(rLO))
-			VPTERNLOGQ(U8(0x96), reg.Z16, a, k.v(rHI))
-		}
-		k.waiting = !k.waiting
-		return
-	}
 	VPCLMULQDQ(U8(0x00), h, d, t)
 	k.xor(t, k.v(rLO), k.v(rLO))
 	VPCLMULQDQ(U8(0x11), h, d, t)
@@ -159,27 +127,12 @@ func (k *kernel) product(d reg.VecPhysical, h, x Mem) {
 	k.xor(t, k.v(rMI), k.v(rMI))
 }
 
-// settle adds a product that waits for another to be added together with.
-func (k *kernel) settle() {
-	if k.waiting {
-		k.xor(reg.Z19, k.v(rLO), k.v(rLO))
-		k.xor(reg.Z16, k.v(rHI), k.v(rHI))
-		k.waiting = false
-	}
-}
-
 // reduce folds the sums into the hash, in the low 16 bytes of rY.
 func (k *kernel) reduce() {
-	k.settle()
-	if k.width < 64 { // Karatsuba's middle
-		k.xor(k.v(rLO), k.v(rMI), k.v(rMI))
-		k.xor(k.v(rHI), k.v(rMI), k.v(rMI))
-	}
+	// Karatsuba's middle.
+	k.xor(k.v(rLO), k.v(rMI), k.v(rMI))
+	k.xor(k.v(rHI), k.v(rMI), k.v(rMI))
 	for _, r := range []int{rLO, rMI, rHI} {
-		if k.width == 64 {
-			VEXTRACTI64X4(U8(1), zs[r], ys[rT])
-			VPXOR(ys[rT], ys[r], ys[r])
-		}
 		if k.width > 16 {
 			VEXTRACTI128(U8(1), ys[r], xs[rT])
 			VPXOR(xs[rT], xs[r], xs[r])
@@ -208,12 +161,8 @@ func (k *kernel) clearSums() {
 // after the hash so far went into the group's first block.
 func (k *kernel) hashStep(p reg.GPPhysical, disp, i int) {
 	d := k.v(rD)
-	if k.keeps() {
-		d = kept[i]
-	} else {
-		k.load(Mem{Base: p, Disp: disp + i*k.width}, d)
-		VPSHUFB(k.v(rMASK), d, d)
-	}
+	k.load(Mem{Base: p, Disp: disp + i*k.width}, d)
+	VPSHUFB(k.v(rMASK), d, d)
 	if i == 0 {
 		k.xor(k.v(rY), d, d) // zero beyond its low 16 bytes
 	}
@@ -287,9 +236,6 @@ func (k *kernel) fullGroup(tag string, hash bool) {
 	}
 	for i := range n {
 		k.store(k.v(i), Mem{Base: k.dst, Disp: i * k.width})
-		if k.keeps() {
-			VPSHUFB(k.v(rMASK), k.v(i), kept[i])
-		}
 	}
 	ADDQ(U32(uint32(k.group())), k.src)
 	ADDQ(U32(uint32(k.group())), k.dst)

@@ -6,8 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// generate writes one function: a loop over jobs.
-func (k *kernel) generate() {
+// begin opens the function.
+func (k *kernel) begin() {
 	TEXT(k.name, NOSPLIT, "func(jobs *byte, n int)")
 	if k.seal {
 		Doc(k.name+" seals n jobs, each with a payload of at most gcmMaxPayload and at most", "gcmMaxAAD bytes of AAD.")
@@ -18,11 +18,15 @@ func (k *kernel) generate() {
 	k.job, k.count, k.key = reg.R8, reg.R9, reg.R10
 	k.src, k.dst, k.n = reg.R11, reg.R12, reg.R13
 	k.rounds, k.ctr, k.tmp, k.h = reg.R14, reg.RDX, reg.RAX, reg.RBX
-	k.base, k.buf, k.mask = AllocLocal(16), AllocLocal(64), AllocLocal(16)
 	Load(Param("jobs"), k.job)
 	Load(Param("n"), k.count)
 	k.broadcast(NewDataAddr(NewStaticSymbol("gcmSwap"), 0), k.v(rMASK))
+}
 
+// generate writes one function: a loop over jobs.
+func (k *kernel) generate() {
+	k.begin()
+	k.base, k.buf, k.mask = AllocLocal(16), AllocLocal(32), AllocLocal(16)
 	next, end := k.name+"_next", k.name+"_end"
 	Label(next)
 	TESTQ(k.count, k.count)
@@ -42,7 +46,7 @@ func (k *kernel) generate() {
 	// The counter base is as good as the first round key, the tag's mask as a
 	// forged tag: they do not stay behind.
 	VPXOR(xs[0], xs[0], xs[0])
-	for _, m := range []Mem{k.base, k.mask, k.buf, k.buf.Offset(16), k.buf.Offset(32), k.buf.Offset(48)} {
+	for _, m := range []Mem{k.base, k.mask, k.buf, k.buf.Offset(16)} {
 		VMOVDQU(xs[0], m)
 	}
 	VZEROUPPER()
@@ -56,11 +60,7 @@ func (k *kernel) start() {
 	MOVQ(Mem{Base: k.key, Disp: offRounds}, k.rounds)
 	MOVQ(at(jobSrc), k.src)
 	MOVQ(at(jobDst), k.dst)
-	if k.seal {
-		MOVQ(at(jobSrc+8), k.n)
-	} else {
-		MOVQ(at(jobDst+8), k.n)
-	}
+	MOVQ(at(k.payload()), k.n)
 	LEAQ(NewDataAddr(NewStaticSymbol("gcmCounters"), 32), k.ctr) // data begins with counter 2
 	VMOVDQU(at(jobNonce), xs[rD])                                // with four bytes of padding behind
 	VPAND(NewDataAddr(NewStaticSymbol("gcmNonce"), 0), xs[rD], xs[rD])
@@ -68,6 +68,14 @@ func (k *kernel) start() {
 	VMOVDQU(xs[rD], k.base)
 	k.clearSums()
 	VPXOR(xs[rY], xs[rY], xs[rY])
+}
+
+// payload is where the job has the payload's length.
+func (k *kernel) payload() int {
+	if k.seal {
+		return jobSrc + 8
+	}
+	return jobDst + 8
 }
 
 // additional multiplies the AAD, at most four blocks, into the sums, with the
@@ -137,13 +145,6 @@ func (k *kernel) product1(d reg.VecPhysical, h, x Mem) {
 	k.add1(rLO)
 	VPCLMULQDQ(U8(0x11), h, d, t)
 	k.add1(rHI)
-	if k.width == 64 {
-		VPCLMULQDQ(U8(0x01), h, d, t)
-		k.add1(rMI)
-		VPCLMULQDQ(U8(0x10), h, d, t)
-		k.add1(rMI)
-		return
-	}
 	VPSHUFD(U8(0x4e), d, t)
 	VPXOR(d, t, t)
 	VPCLMULQDQ(U8(0x00), x, t, t)
@@ -197,11 +198,7 @@ func (k *kernel) finish() {
 	Label(k.name + "_lengths")
 	// Lengths in bits, big-endian: byte-swapped that is bits of the payload in
 	// the low half, of the AAD in the high half.
-	if k.seal {
-		MOVQ(Mem{Base: k.job, Disp: jobSrc + 8}, k.tmp)
-	} else {
-		MOVQ(Mem{Base: k.job, Disp: jobDst + 8}, k.tmp)
-	}
+	MOVQ(Mem{Base: k.job, Disp: k.payload()}, k.tmp)
 	SHLQ(U8(3), k.tmp)
 	MOVQ(Mem{Base: k.job, Disp: jobAAD + 8}, k.h)
 	SHLQ(U8(3), k.h)

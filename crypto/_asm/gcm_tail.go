@@ -43,7 +43,6 @@ func (k *kernel) tail(L int) {
 		}
 		k.product(d, Mem{Base: k.h, Disp: i * k.width}, Mem{Base: k.h, Disp: offX - offH + i*k.width})
 	}
-	k.settle()
 	JMP(LabelRef(k.label("%s_lengths", k.name)))
 }
 
@@ -58,40 +57,13 @@ func (k *kernel) whole(i int) {
 	k.load(src, k.v(rD))
 	k.xor(k.v(rD), k.v(i), k.v(i))
 	k.store(k.v(i), dst)
-	k.move(rD, i)
-}
-
-func (k *kernel) move(from, to int) {
-	if k.width == 64 {
-		VMOVDQA64(k.v(from), k.v(to))
-	} else {
-		VMOVDQA(k.v(from), k.v(to))
-	}
+	VMOVDQA(k.v(rD), k.v(i))
 }
 
 // partial does the last vector, 1 to width bytes of it, and reads and writes
 // not a byte more. The rest of the register is zero afterwards.
 func (k *kernel) partial(tag string, i int) {
 	off := i * k.width
-	if k.width == 64 {
-		// mask = ones >> (64 - left)
-		MOVQ(k.n, reg.RCX)
-		SUBQ(I32(off), reg.RCX)
-		MOVQ(I64(-1), k.tmp)
-		NEGQ(reg.RCX)
-		ADDQ(U8(64), reg.RCX)
-		SHRQ(reg.CL, k.tmp)
-		KMOVQ(k.tmp, reg.K1)
-		VMOVDQU8_Z(Mem{Base: k.src, Disp: off}, reg.K1, zs[rD])
-		VPXORQ(zs[rD], zs[i], zs[i])
-		VMOVDQU8(zs[i], reg.K1, Mem{Base: k.dst, Disp: off})
-		if k.seal {
-			VMOVDQU8_Z(zs[i], reg.K1, zs[i])
-		} else {
-			VMOVDQA64(zs[rD], zs[i])
-		}
-		return
-	}
 	left := reg.RCX
 	MOVQ(k.n, left)
 	SUBQ(I32(off), left)
