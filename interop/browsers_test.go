@@ -172,6 +172,9 @@ var (
 	// addresses behind names of mDNS.
 	chromiumPrivate = browser{name: "chromium-private", kind: "chromium"}
 
+	// chromiumSNAP announces its SCTP association in descriptions.
+	chromiumSNAP = browser{name: "chromium-snap", kind: "chromium", args: []string{"--use-fake-ui-for-media-stream", "--force-fieldtrials=WebRTC-Sctp-Snap/Enabled/"}}
+
 	browsers = []browser{chromium, firefox}
 )
 

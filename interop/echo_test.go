@@ -89,6 +89,20 @@ func TestEchoOfChannelsAlone(t *testing.T) {
 	})
 }
 
+// The SCTP association begins in the descriptions (a=sctp-init).
+func TestEchoOfChannelsAnnounced(t *testing.T) {
+	s := startServer(t, "--snap")
+	e := chromiumSNAP.open(t).start("echo", s.url+"/echo", options{"channels": []options{{"label": "first"}}})
+	var d struct{ Offer, Answer string }
+	e.call("descriptions", options{}, &d)
+	if !strings.Contains(d.Offer, "a=sctp-init:") || !strings.Contains(d.Answer, "a=sctp-init:") {
+		t.Errorf("no a=sctp-init in\n%s\n%s", d.Offer, d.Answer)
+	}
+	var got echoed
+	e.call("messages", options{"label": "first", "kinds": messageKinds}, &got)
+	got.check(t, "first")
+}
+
 // The largest message that both sides take.
 func TestEchoOfLargeMessages(t *testing.T) {
 	eachBrowser(t, func(t *testing.T, b browser) {

@@ -118,6 +118,14 @@ func NewChannels(cfg Config, dtlsClient bool) *Channels {
 // verbs and Event belong to Channels.
 func (c *Channels) Association() *Association { return c.assoc }
 
+// SetDTLSClient says which side of DTLS this is, where NewChannels was called
+// before that was known: before Start.
+func (c *Channels) SetDTLSClient(client bool) { c.client = client }
+
+// SetBudget replaces Config.Budget, where the goroutine that is to own the
+// association was not known when it was made: before Start.
+func (c *Channels) SetBudget(b *Budget) { c.assoc.cfg.Budget = b }
+
 // Start sends an INIT; both sides do.
 func (c *Channels) Start(now mono.Time) { c.assoc.Start(now) }
 

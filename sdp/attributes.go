@@ -45,6 +45,8 @@ func (p *Parser) mediaAttribute(m *Media, key, v string) error {
 			return p.fail("max-message-size %q is not a number", v)
 		}
 		m.MaxMessageSize, m.HasMaxMessageSize = n, true
+	case "sctp-init":
+		m.SCTPInit = v
 	default:
 		return p.rtpAttribute(m, key, v)
 	}

@@ -162,6 +162,7 @@ func (m *Media) append(b []byte) []byte {
 	if m.HasMaxMessageSize {
 		b = appendNumber(b, "a=max-message-size:", m.MaxMessageSize)
 	}
+	b = appendValue(b, "a=sctp-init:", m.SCTPInit)
 	return appendOthers(b, m.Other)
 }
 

@@ -126,6 +126,7 @@ type Media struct {
 	// HasMaxMessageSize is false where the attribute is missing, which means
 	// 64 KiB (RFC 8841 §6.1).
 	HasMaxMessageSize bool
+	SCTPInit          string // the association's INIT chunk, in base64 (draft-hancke-tsvwg-snap)
 
 	Other []Attribute
 }

@@ -58,6 +58,10 @@ type Config struct {
 	DTLSRole DTLSRole
 	// Certificate identifies this side; nil makes one for each connection.
 	Certificate *dtls.Certificate
+	// SNAP puts the beginning of the SCTP association into descriptions
+	// (a=sctp-init, draft-hancke-tsvwg-snap): data channels open up to two round
+	// trips sooner where the peer does so too.
+	SNAP bool
 	// Codecs are what media may use, in order of preference; nil means
 	// DefaultCodecs.
 	Codecs []Codec

@@ -479,6 +479,7 @@ func (pc *PeerConnection) applyData(sec *section, remote *sdp.Media) {
 		n = 1 << 30
 	}
 	pc.maxMessage.Store(int64(min(n, maxBuffered)))
+	pc.peerInit = remote.SCTPInit
 	if pc.sctpTransport == nil {
 		pc.sctpTransport = sec.transport
 		pc.startChannels(sec.transport)
@@ -505,15 +506,59 @@ func (pc *PeerConnection) endData() {
 	}
 }
 
+func newChannels() *sctp.Channels {
+	return sctp.NewChannels(sctp.Config{MaxMessageSize: maxMessageSize, MaxSendBuffer: maxSendBuffer}, false)
+}
+
+// announceChannels is the value of a=sctp-init, empty without Config.SNAP. What
+// was said once is said again in later descriptions.
+func (pc *PeerConnection) announceChannels() string {
+	if pc.cfg.SNAP && pc.sctpInit == "" && (pc.sctpTransport == nil || pc.sctpTransport.channels == nil) {
+		pc.announced = newChannels()
+		pc.sctpInit = pc.announced.Association().InitText()
+	}
+	return pc.sctpInit
+}
+
+// importInit gives c what the peer has announced, if anything.
+func (pc *PeerConnection) importInit(c *sctp.Channels, peer string) error {
+	if peer == "" {
+		return nil
+	}
+	return c.Association().ImportInitText(peer)
+}
+
+// answerInit is the value of a=sctp-init in an answer: empty where the offer had
+// none, or one that cannot be used.
+func (pc *PeerConnection) answerInit(offered string) string {
+	if offered == "" {
+		if pc.announced != nil {
+			pc.announced, pc.sctpInit = nil, ""
+		}
+		return ""
+	}
+	if own := pc.announceChannels(); pc.announced == nil || pc.importInit(pc.announced, offered) == nil {
+		return own
+	}
+	pc.announced, pc.sctpInit = nil, ""
+	return ""
+}
+
 // startChannels hands the association to the data lane.
 func (pc *PeerConnection) startChannels(t *transport) {
 	if pc.sctpTransport != t || t.channels != nil || t.dtlsState != DTLSTransportConnected {
 		return
 	}
-	t.channels = sctp.NewChannels(sctp.Config{
-		MaxMessageSize: maxMessageSize, MaxSendMessageSize: int(pc.maxMessage.Load()), MaxSendBuffer: maxSendBuffer,
-		Budget: t.data.Shard().ChannelMemory(),
-	}, t.isClient())
+	if t.channels, pc.announced = pc.announced, nil; t.channels == nil {
+		t.channels = newChannels()
+	} else if err := pc.importInit(t.channels, pc.peerInit); err != nil {
+		// A handshake of another association, which the peer takes for a restart.
+		pc.log.Info("the peer's a=sctp-init is of no use", "id", pc.id, "err", err)
+		t.channels = newChannels()
+	}
+	t.channels.SetDTLSClient(t.isClient())
+	t.channels.SetBudget(t.data.Shard().ChannelMemory())
+	t.channels.Association().SetMaxSendMessageSize(int(pc.maxMessage.Load()))
 	t.data.SetChannels(t.channels)
 	for _, dc := range pc.opening {
 		dc.open(t)

@@ -153,6 +153,7 @@ func (pc *PeerConnection) offerSection(sec *section) (sdp.Media, error) {
 	}
 	if tr == nil {
 		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, maxMessageSize, true
+		m.SCTPInit = pc.announceChannels()
 		return m, nil
 	}
 	m.Direction = tr.direction
@@ -216,6 +217,7 @@ func (pc *PeerConnection) answerSection(sec *section, offer *sdp.Media) (sdp.Med
 	if sec.tr == nil {
 		m.Formats = offer.Formats
 		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, maxMessageSize, true
+		m.SCTPInit = pc.answerInit(offer.SCTPInit)
 		return m, nil
 	}
 	theirs := offer.Direction.Reverse()

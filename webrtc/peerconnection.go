@@ -17,6 +17,7 @@ import (
 	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/sctp"
 )
 
 // PeerConnection is RTCPeerConnection. Its methods may be called from any
@@ -74,6 +75,9 @@ type PeerConnection struct {
 	extensionIDs   map[string]uint16
 	wantChannels   bool
 	sctpTransport  *transport
+	sctpInit       string         // what our descriptions say of the association; Config.SNAP
+	peerInit       string         // what the peer's say
+	announced      *sctp.Channels // that association, before it starts
 	sctpState      SCTPTransportState
 	channels       map[uint16]*DataChannel
 	opening        []*DataChannel // made before the association

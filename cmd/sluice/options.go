@@ -39,6 +39,7 @@ type options struct {
 	burstDelay      time.Duration
 	wakeupDelay     time.Duration
 	runPadding      int
+	snap            bool
 	tlsCert, tlsKey string
 	debugPublic     bool
 	logLevel        slog.Level
@@ -84,6 +85,7 @@ func (o *options) flags(r *raw) *flag.FlagSet {
 	fs.DurationVar(&o.burstDelay, "max-burst-delay", time.Millisecond, "")
 	fs.DurationVar(&o.wakeupDelay, "max-wakeup-delay", time.Millisecond, "")
 	fs.IntVar(&o.runPadding, "max-run-padding", 0, "")
+	fs.BoolVar(&o.snap, "snap", false, "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "")
 	fs.BoolVar(&o.debugPublic, "debug-public", false, "")

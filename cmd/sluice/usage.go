@@ -61,6 +61,9 @@ Flags, each also an environment variable (--max-sessions is SLUICE_MAX_SESSIONS)
                          woken by each; 0 for never (1ms)
   --max-run-padding N    pad a packet by up to N bytes to the length of its
                          neighbours, which saves writes and costs bytes (0)
+  --snap                 agree to begin SCTP within the session descriptions
+                         (a=sctp-init): data channels open two round trips
+                         sooner with clients that offer it
   --no-gso               send each packet by itself (UDP_SEGMENT is not used)
   --no-steering          leave it to the kernel's hash which data lane gets a
                          packet, though BPF programs could be loaded

@@ -274,6 +274,11 @@ const peer = {
     };
   },
 
+  async descriptions({ session }) {
+    const { pc } = sessions.get(session);
+    return { offer: pc.localDescription.sdp, answer: pc.remoteDescription.sdp };
+  },
+
   async addChannel({ session, label, init }) {
     const ch = addChannel(sessions.get(session), { label, init });
     await until(`open channel ${label}`, 10000, () => ch.dc.readyState === 'open');
