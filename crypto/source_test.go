@@ -278,7 +278,7 @@ func compareFaults(t *testing.T, source string) (faults []string) {
 			}
 			right := source[a.Rhs[i].Pos()-1 : a.Rhs[i].End()-1]
 			if right != "true" && right != "false" && right != "err == nil" &&
-				!strings.HasPrefix(right, "subtle.ConstantTimeCompare(") {
+				!strings.HasPrefix(right, "subtle.ConstantTimeCompare(") && !strings.HasPrefix(right, "subtle.ConstantTimeEq(") {
 				faults = append(faults, "OK is set to "+right)
 			}
 		}
@@ -291,8 +291,10 @@ func compareFaults(t *testing.T, source string) (faults []string) {
 func TestClass49_AFastComparisonIsSeen(t *testing.T) {
 	for body, faults := range map[string]int{
 		"import \"crypto/subtle\"\nfunc f(j *J) { j.OK = subtle.ConstantTimeCompare(a, b) == 1 }": 0,
-		"import \"bytes\"\nfunc f(j *J) { j.OK = bytes.Equal(a, b) }":                             2,
-		"func f(j *J) { j.OK = [10]byte(a) == [10]byte(b) }":                                      1,
+		"import \"crypto/subtle\"\nfunc f(j *J) { j.OK = subtle.ConstantTimeEq(a, 0) == 1 }":      0,
+		"func f(j *J) { j.OK = a^b == 0 }":                            1,
+		"import \"bytes\"\nfunc f(j *J) { j.OK = bytes.Equal(a, b) }": 2,
+		"func f(j *J) { j.OK = [10]byte(a) == [10]byte(b) }":          1,
 	} {
 		if got := compareFaults(t, "package p\n"+body); len(got) != faults {
 			t.Errorf("%s: %v", body, got)
