@@ -282,11 +282,38 @@ func measureHandshake(r *run, cases []string, peers []peer) error {
 				return fmt.Errorf("%s: %s: %w", path, p.name, err)
 			}
 			row.Unit, row.Better, row.PeerVersion = "handshakes/CPU-s", higher, p.version()
+			if row.Allocs, err = c.allocations(); err != nil {
+				return err
+			}
 			row.compare(ours, theirs)
 			r.emit(row)
 		}
 	}
 	return nil
+}
+
+// allocations counts those of both ends of one of our handshakes; nil where the
+// other end is the peer's.
+func (c handshakeCase) allocations() (*int, error) {
+	if c.side != "pair" {
+		return nil, nil
+	}
+	h, err := newHandshaker()
+	if err != nil {
+		return nil, err
+	}
+	const pairs = 50
+	var before, after runtime.MemStats
+	if _, err = h.ourPair(c); err != nil { // what is made once is made
+		return nil, err
+	}
+	runtime.ReadMemStats(&before)
+	if _, err = h.sluices(c, pairs); err != nil {
+		return nil, err
+	}
+	runtime.ReadMemStats(&after)
+	n := int(after.Mallocs-before.Mallocs) / pairs
+	return &n, nil
 }
 
 // handshakeRounds returns handshakes per CPU-second of the side, round by round.

@@ -46,6 +46,9 @@ func (f *flight) remember(p sentPart) {
 	if len(f.sent) == maxSent {
 		f.sent = slices.Delete(f.sent, 0, maxSent/4)
 	}
+	if f.sent == nil {
+		f.sent = make([]sentPart, 0, 16)
+	}
 	f.sent = append(f.sent, p)
 }
 

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,9 @@ import (
 	"errors"
 	"math/big"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Certificate is our identity: a chain, leaf first, and the leaf's key.
@@ -91,13 +95,50 @@ func (c *Certificate) Fingerprint(alg string) (Fingerprint, error) {
 // peerLeaf parses a peer's leaf, whose key is all that matters: names, dates and
 // issuers of WebRTC certificates mean nothing (RFC 8827 §6.5, RFC 8122 §6.2).
 func peerLeaf(der []byte) (crypto.PublicKey, keyKind, error) {
-	leaf, err := x509.ParseCertificate(der)
+	spki, ok := publicKeyInfo(der)
+	if !ok {
+		return nil, kindNone, fatal(AlertBadCertificate, ErrPeerCertificate)
+	}
+	pub, err := parseKey(spki)
 	if err != nil {
 		return nil, kindNone, fatal(AlertBadCertificate, ErrPeerCertificate)
 	}
-	kind := kindOf(leaf.PublicKey)
+	kind := kindOf(pub)
 	if kind == kindNone {
 		return nil, kindNone, fatal(AlertUnsupportedCert, ErrPeerCertificate)
 	}
-	return leaf.PublicKey, kind, nil
+	return pub, kind, nil
+}
+
+// publicKeyInfo cuts the SubjectPublicKeyInfo out of a certificate (RFC 5280 §4.1).
+// x509.ParseCertificate would look at everything else, too, at a tenth of what a
+// handshake costs.
+func publicKeyInfo(der []byte) (spki []byte, ok bool) {
+	in := cryptobyte.String(der)
+	var cert, tbs, key cryptobyte.String
+	version := asn1.Tag(0).ContextSpecific().Constructed()
+	if !in.ReadASN1(&cert, asn1.SEQUENCE) || !in.Empty() || !cert.ReadASN1(&tbs, asn1.SEQUENCE) ||
+		!cert.SkipASN1(asn1.SEQUENCE) || !cert.SkipASN1(asn1.BIT_STRING) || !cert.Empty() ||
+		!tbs.SkipOptionalASN1(version) || !tbs.SkipASN1(asn1.INTEGER) {
+		return nil, false
+	}
+	for range 4 { // signature, issuer, validity, subject
+		if !tbs.SkipASN1(asn1.SEQUENCE) {
+			return nil, false
+		}
+	}
+	ok = tbs.ReadASN1Element(&key, asn1.SEQUENCE)
+	return key, ok
+}
+
+// p256Info is what precedes the 65 bytes of an uncompressed point of P-256 in a
+// SubjectPublicKeyInfo (RFC 5480 §2).
+const p256Info = "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00"
+
+// parseKey parses a SubjectPublicKeyInfo, the usual kind quickly.
+func parseKey(spki []byte) (crypto.PublicKey, error) {
+	if point, ok := bytes.CutPrefix(spki, []byte(p256Info)); ok {
+		return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	}
+	return x509.ParsePKIXPublicKey(spki)
 }

@@ -52,7 +52,7 @@ func (c *Conn) onHelloVerify(now mono.Time, m message) error {
 	}
 	h.hello.cookie = slices.Clone(v.cookie)
 	h.transcript = nil
-	c.send(now, h.say(typeClientHello, h.hello.append(nil)))
+	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (c *Conn) onServerKeyExchange12(m message) error {
 
 // signedParams12 is what the server's key signs (RFC 8422 §5.4).
 func (c *Conn) signedParams12(ske *serverKeyExchange12) []byte {
-	b := append([]byte(nil), c.sess.clientRandom[:]...)
+	b := append(make([]byte, 0, 2*randomLen+4+133), c.sess.clientRandom[:]...)
 	return ske.params(append(b, c.sess.serverRandom[:]...))
 }
 
@@ -173,7 +173,7 @@ func (c *Conn) answer12(now mono.Time) error {
 	}
 	var items []outMessage
 	if h.requested {
-		items = append(items, h.say(typeCertificate, appendCertificate12(nil, c.cfg.Certificate.chain)))
+		items = append(items, h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)))
 	}
 	items = append(items, h.say(typeClientKeyExchange, appendVec8(nil, h.share.PublicKey().Bytes())))
 	if err := c.deriveKeys12(secret); err != nil {
@@ -184,7 +184,7 @@ func (c *Conn) answer12(now mono.Time) error {
 		if err != nil {
 			return err
 		}
-		items = append(items, h.say(typeCertificateVerify, sig.append(nil)))
+		items = append(items, h.say(typeCertificateVerify, sig.append(h.room())))
 	}
 	h.state = stateFinished
 	c.send(now, append(items, c.lastWords12(labelClient)...)...)

@@ -85,7 +85,7 @@ func (c *Conn) onRetry(now mono.Time, m message, sh *serverHello, s *suite13, fi
 		}
 	}
 	c.hs.transcript = nil
-	c.send(now, c.hs.say(typeClientHello, hello.append(nil)))
+	c.send(now, c.hs.say(typeClientHello, hello.append(c.hs.room())))
 	return nil
 }
 

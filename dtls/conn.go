@@ -34,6 +34,7 @@ type Conn struct {
 	early earlyQueue
 
 	out        flight
+	fragment   []byte // scratch of transmitPart
 	seq0       uint64 // next record sequence number of epoch 0
 	verify     []byte // a HelloVerifyRequest to send, as a whole datagram
 	alerts     []outAlert

@@ -32,7 +32,12 @@
 // (RFC 8827 §6.5); use_srtp (RFC 5764, RFC 7714); exporters (RFC 5705, RFC 8446
 // §7.5); cookies; messages fragmented and reassembled, a ClientHello too. In 1.2
 // extended master secret (RFC 7627); in 1.3 HelloRetryRequest, acknowledgements
-// and repetition of what is missing only, key update.
+// and repetition of what is missing only, key update. Where Config asks for it, in
+// both: ALPN (RFC 7301, RFC 8833), record size limits (RFC 8449), padding, connection
+// IDs (RFC 9146, RFC 9147 §9) and the return routability check (RFC 9853), for which
+// see Records.Newest and Conn.CheckPath.
+//
+// Export and Import move an association to another process, in the midst of it.
 //
 // Config.MinVersion and MaxVersion choose. One hello offers both versions; a
 // version that somebody on the way has taken out of it ends the handshake.
@@ -47,6 +52,8 @@
 // Files that end in 12 or 13 know one version; hellos.go parts them. conn.go is
 // the machine, flight.go what it sends and repeats, reassembly.go what it
 // receives; records.go is Records, batch.go many of them, protection.go the keys.
+// options.go has what both sides may do without, cid.go and path.go connection IDs
+// and the check of paths, state.go Export.
 //
 // # What is believed
 //
@@ -68,7 +75,7 @@
 //
 // No DTLS 1.0, no session resumption or 0-RTT (tickets are acknowledged and
 // forgotten), no renegotiation (refused), no post-handshake authentication, no
-// connection IDs, no ALPN, no static RSA, PSK, CBC or CCM suites, no compression,
-// no padding of records, no MKI, no validation of certificate chains, names and dates (Config.VerifyPeer
-// may), no path MTU discovery, no stream or socket interface.
+// static RSA, PSK, CBC or CCM suites, no compression, no MKI, no validation of
+// certificate chains, names and dates (Config.VerifyPeer may), no path MTU discovery.
+// Sockets, net.Conn and net.Listener are package dtlsnet's.
 package dtls

@@ -27,6 +27,6 @@ func (c *Conn) ExportKeyingMaterial(label string, context []byte, n int) ([]byte
 		seed = appendVec16(seed, context)
 	}
 	out := make([]byte, n)
-	prf12(c.sess.suite.hash, out, c.sess.master[:], label, seed)
+	prf12(c.sess.suite.hashLen, out, c.sess.master[:], label, seed)
 	return out, nil
 }

@@ -165,11 +165,17 @@ func (c *Conn) transmitPart(b []byte, i int, first bool) int {
 	to = min(to, from+room)
 	f, _, _ := parseFragment(m.raw)
 	f.offset, f.body = from, m.raw[messageHeaderLen+from:messageHeaderLen+to]
-	k := c.putRecord(b, ContentHandshake, m.epoch, appendFragment(make([]byte, 0, messageHeaderLen+to-from), f))
+	if c.fragment == nil {
+		c.fragment = make([]byte, 0, c.cfg.MTU)
+	}
+	c.fragment = appendFragment(c.fragment[:0], f)
+	k := c.putRecord(b, ContentHandshake, m.epoch, c.fragment)
 	if k == 0 {
 		return 0
 	}
-	c.out.remember(sentPart{number, i, from, to})
+	if c.hs13 != nil || c.v13() { // nobody acknowledges records of DTLS 1.2
+		c.out.remember(sentPart{number, i, from, to})
+	}
 	next, _ := m.acked.gap(to, length)
 	m.off, m.done = next, next == length
 	return k

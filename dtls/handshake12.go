@@ -4,7 +4,9 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/hmac"
+	"crypto/sha512"
 	"io"
+	"slices"
 )
 
 // stage is the message a handshake waits for.
@@ -29,6 +31,7 @@ type handshake12 struct {
 	state      stage
 	seq        uint16 // message_seq of our next message
 	transcript []byte // every message so far, as the hashes of 1.2 want them
+	scratch    []byte // see room
 	peerKey    crypto.PublicKey
 	hello      clientHello // client: what we offered
 	verifies   int         // HelloVerifyRequests obeyed
@@ -41,16 +44,36 @@ type handshake12 struct {
 	ems       bool
 }
 
+// room is where the body of a message is put together that say then copies.
+func (h *handshake12) room() []byte {
+	if h.scratch == nil {
+		h.scratch = make([]byte, 0, 2<<10)
+	}
+	return h.scratch[:0]
+}
+
 // say frames a message of ours and adds it to the transcript.
 func (h *handshake12) say(typ uint8, body []byte) outMessage {
-	m := newMessage(typ, h.seq, body)
+	at := len(h.transcript)
+	h.grow()
+	h.transcript = appendFragment(h.transcript, fragment{typ: typ, seq: h.seq, length: len(body), body: body})
+	m := message{typ: typ, seq: h.seq, raw: slices.Clip(h.transcript[at:])}
 	h.seq++
-	h.hear(m)
 	return handshakeOut(m, 0)
 }
 
+// grow begins a transcript, of which messages of ours are parts.
+func (h *handshake12) grow() {
+	if h.transcript == nil {
+		h.transcript = make([]byte, 0, 4<<10) // of the certificates of WebRTC
+	}
+}
+
 // hear adds a message to the transcript.
-func (h *handshake12) hear(m message) { h.transcript = append(h.transcript, m.raw...) }
+func (h *handshake12) hear(m message) {
+	h.grow()
+	h.transcript = append(h.transcript, m.raw...)
+}
 
 // unexpected ends a handshake whose messages come in an impossible order.
 func unexpected() error { return fatal(AlertUnexpectedMessage, ErrUnexpected) }
@@ -70,9 +93,10 @@ func (c *Conn) random(b []byte) error {
 func (c *Conn) deriveKeys12(secret []byte) error {
 	s, h := &c.sess, c.hs
 	if h.ems {
-		prf12(s.suite.hash, s.master[:], secret, labelEMS, s.suite.hashOf(h.transcript))
+		var sum [sha512.Size]byte
+		prf12(s.suite.hashLen, s.master[:], secret, labelEMS, s.suite.hashOf(sum[:0], h.transcript))
 	} else {
-		prf12(s.suite.hash, s.master[:], secret, labelMaster, s.clientRandom[:], s.serverRandom[:])
+		prf12(s.suite.hashLen, s.master[:], secret, labelMaster, s.clientRandom[:], s.serverRandom[:])
 	}
 	clear(secret)
 	h.share = nil

@@ -37,10 +37,10 @@ func (h *handshake13) sum() []byte { return h.transcript.Sum(nil) }
 
 // say13 frames a sealed message of ours and adds it to the transcript.
 func (c *Conn) say13(typ uint8, body []byte) outMessage {
-	m := newMessage(typ, c.hs.seq, body)
-	c.hs.seq++
-	c.hs13.hear(m)
-	return handshakeOut(m, epochHandshake)
+	out := c.hs.say(typ, body) // whose transcript is only where messages lie
+	out.epoch = epochHandshake
+	c.hs13.hear(message{raw: out.raw})
+	return out
 }
 
 // log13 tells Config.KeyLog a secret.
@@ -105,12 +105,12 @@ func (c *Conn) trafficKeys() error {
 // authenticate is our Certificate and CertificateVerify.
 func (c *Conn) authenticate(items []outMessage) ([]outMessage, error) {
 	cert := certificate13{context: c.hs13.context, chain: c.cfg.Certificate.chain}
-	items = append(items, c.say13(typeCertificate, cert.append(nil)))
+	items = append(items, c.say13(typeCertificate, cert.append(c.hs.room())))
 	sig, err := c.hs.scheme.sign(c.cfg.Rand, c.cfg.Certificate.signer, proof(c.cfg.Role, c.hs13.sum()))
 	if err != nil {
 		return nil, err
 	}
-	return append(items, c.say13(typeCertificateVerify, sig.append(nil))), nil
+	return append(items, c.say13(typeCertificateVerify, sig.append(c.hs.room()))), nil
 }
 
 // finish is our Finished.

@@ -214,12 +214,13 @@ func eachExtension(r *reader, f func(typ uint16, e *reader) bool) bool {
 		return false
 	}
 	var seen [maxExtensions]uint16
+	var e reader // one, for f makes it escape
 	for n := 0; len(list.b) > 0; n++ {
 		if n == maxExtensions {
 			return false
 		}
 		typ := list.u16()
-		e := reader{b: list.vec16()}
+		e = reader{b: list.vec16()}
 		if list.bad {
 			return false
 		}

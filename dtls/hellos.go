@@ -57,7 +57,7 @@ func (c *Conn) startClient(now mono.Time) error {
 		}
 		h.hello.points, h.hello.ems, h.hello.reneg = []byte{0}, true, []byte{}
 	}
-	c.send(now, h.say(typeClientHello, h.hello.append(nil)))
+	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
 	return nil
 }
 

@@ -21,7 +21,7 @@ func TestPRFVector(t *testing.T) {
 		"4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff701" +
 		"87347b66")
 	got := make([]byte, len(want))
-	prf12(newSHA256, got, unhex("9bbe436ba940f017b17652849a71db35"), "test label", unhex("a0ba9f936cda311827a6f796ffd5198c"))
+	prf12(sha256Len, got, unhex("9bbe436ba940f017b17652849a71db35"), "test label", unhex("a0ba9f936cda311827a6f796ffd5198c"))
 	if !bytes.Equal(got, want) {
 		t.Fatalf("got %x", got)
 	}

@@ -9,6 +9,27 @@ type reassembler struct {
 	next  uint16                    // message_seq expected next
 	slots [reassemblyWindow]partial // slots[i] is message next+i
 	bytes int                       // sum of the sizes of slots
+	block []byte                    // from which short messages are cut
+}
+
+const (
+	// reassemblyBlock is how much memory is taken at once for short messages, in
+	// bytes: those of a flight of WebRTC's fit in.
+	reassemblyBlock = 2 << 10
+	shortMessage    = 600
+)
+
+// cut returns memory for a message of n bytes.
+func (a *reassembler) cut(n int) []byte {
+	if n > shortMessage {
+		return make([]byte, n)
+	}
+	if len(a.block) < n {
+		a.block = make([]byte, reassemblyBlock)
+	}
+	b := a.block[:n:n]
+	a.block = a.block[n:]
+	return b
 }
 
 // partial is a message in the making.
@@ -16,11 +37,19 @@ type partial struct {
 	typ     uint8
 	epoch   uint16
 	raw     []byte   // header and body; nil: nothing has come yet
-	have    []uint64 // a bit for each byte of the body
+	have    []uint64 // a bit for each byte of the body; nil: it came in one fragment
 	missing int
 }
 
-func (p *partial) size() int { return len(p.raw) + 8*len(p.have) }
+// size counts have whether it is there or not: it may come to be.
+func (p *partial) size() int {
+	if p.raw == nil {
+		return 0
+	}
+	return sizeOf(len(p.raw) - messageHeaderLen)
+}
+
+func sizeOf(length int) int { return messageHeaderLen + length + 8*((length+63)/64) }
 
 // add takes a fragment in. It returns ErrUnexpected for a message before the
 // expected one, and ErrBuffered when a bound refuses it.
@@ -46,25 +75,33 @@ func (a *reassembler) add(epoch uint16, f fragment) error {
 		return ErrBuffered
 	}
 	copy(p.raw[messageHeaderLen+f.offset:], f.body)
-	p.mark(f.offset, len(f.body))
+	if len(f.body) == f.length {
+		p.missing = 0
+		return nil
+	}
+	if p.have == nil && p.missing > 0 {
+		p.have = make([]uint64, (f.length+63)/64)
+	}
+	if p.missing > 0 {
+		p.mark(f.offset, len(f.body))
+	}
 	return nil
 }
 
 // start opens slot i, at the expense of messages further ahead if need be.
 func (a *reassembler) start(i int, epoch uint16, f fragment) bool {
-	words := (f.length + 63) / 64
-	need := messageHeaderLen + f.length + 8*words
+	need := sizeOf(f.length)
 	for k := reassemblyWindow - 1; k > i && a.bytes+need > maxReassembly; k-- {
 		a.drop(k)
 	}
 	if a.bytes+need > maxReassembly {
 		return false
 	}
-	raw := make([]byte, messageHeaderLen+f.length)
+	raw := a.cut(messageHeaderLen + f.length)
 	appendFragment(raw[:0], fragment{typ: f.typ, seq: f.seq, length: f.length})
 	copy(raw[9:], raw[1:4]) // fragment_length = length
 	a.slots[i] = partial{
-		typ: f.typ, epoch: epoch, missing: f.length, raw: raw, have: make([]uint64, words),
+		typ: f.typ, epoch: epoch, missing: f.length, raw: raw,
 	}
 	a.bytes += need
 	return true
@@ -86,6 +123,9 @@ func (p *partial) mark(at, n int) {
 func (a *reassembler) drop(i int) {
 	a.bytes -= a.slots[i].size()
 	a.slots[i] = partial{}
+	if a.bytes == 0 {
+		a.block = nil
+	}
 }
 
 // peek returns message next+i when it is whole.

@@ -29,7 +29,7 @@ type Records struct {
 	seal *protection
 	open *protection
 	// Only in DTLS 1.3: the epoch before open, for records which were overtaken
-	// by a key update, and the one behind it, for the update to come.
+	// by a key update, and the one behind it, once it may have begun.
 	prev, ahead *protection
 	// The last handshake message, its message_seq plus one, went out in records
 	// from postFrom (of epoch postEpoch) on, and is acknowledged by an ACK for one

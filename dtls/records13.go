@@ -21,12 +21,7 @@ func newRecords13(s *suite13, epoch uint16, local, remote []byte) (*Records, err
 	if r.seal, err = s.protect(epoch, local); err != nil {
 		return nil, err
 	}
-	if r.open, err = s.protect(epoch, remote); err != nil {
-		return nil, err
-	}
-	if epoch >= epochTraffic {
-		r.ahead, err = r.open.update()
-	}
+	r.open, err = s.protect(epoch, remote)
 	return r, err
 }
 
@@ -36,6 +31,14 @@ func (r *Records) keyFor(rec []byte) *protection {
 	for _, p := range [...]*protection{r.open, r.ahead, r.prev} {
 		if p != nil && p.epoch&unifiedEpoch == bits {
 			return p
+		}
+	}
+	// The keys of an update are made when the first record seems to need them:
+	// most associations never do.
+	if r.ahead == nil && r.open.epoch >= epochTraffic && (r.open.epoch+1)&unifiedEpoch == bits {
+		if next, err := r.open.update(); err == nil { // else it is the last epoch there can be
+			r.ahead = next
+			return next
 		}
 	}
 	return nil
@@ -135,11 +138,7 @@ func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uin
 // advance makes the peer's next keys its current ones: a record was authentic
 // with them. The ones before stay for what was overtaken (RFC 9147 §8).
 func (r *Records) advance() {
-	next, err := r.ahead.update()
-	if err != nil {
-		next = nil // the last epoch there can be, see maxEpoch
-	}
-	r.prev, r.open, r.ahead = r.open, r.ahead, next
+	r.prev, r.open, r.ahead = r.open, r.ahead, nil
 }
 
 // acknowledged returns post if the peer has got that message. If it is a KeyUpdate

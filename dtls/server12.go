@@ -92,10 +92,10 @@ func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
 	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: offeredSchemes()}
 	h.state = stateCertificate
 	c.send(now,
-		h.say(typeServerHello, sh.append(nil)),
-		h.say(typeCertificate, appendCertificate12(nil, c.cfg.Certificate.chain)),
-		h.say(typeServerKeyExchange, ske.append(nil)),
-		h.say(typeCertificateRequest, cr.append(nil)),
+		h.say(typeServerHello, sh.append(h.room())),
+		h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)),
+		h.say(typeServerKeyExchange, ske.append(h.room())),
+		h.say(typeCertificateRequest, cr.append(h.room())),
 		h.say(typeServerHelloDone, nil))
 	return nil
 }

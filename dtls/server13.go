@@ -159,7 +159,7 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 	if err := c.random(sh.random[:]); err != nil {
 		return err
 	}
-	hello := c.say13(typeServerHello, sh.append(nil))
+	hello := c.say13(typeServerHello, sh.append(c.hs.room()))
 	hello.epoch = 0
 	if err := c.handshakeKeys(secret); err != nil {
 		return err
@@ -168,8 +168,8 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 	cr := certificateRequest13{schemes: offeredSchemes()} // always, see flight4
 	items, err := c.authenticate([]outMessage{
 		hello,
-		c.say13(typeEncryptedExtensions, ee.append(nil)),
-		c.say13(typeCertificateRequest, cr.append(nil)),
+		c.say13(typeEncryptedExtensions, ee.append(c.hs.room())),
+		c.say13(typeCertificateRequest, cr.append(c.hs.room())),
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,9 @@ const fixedSize = 3 << 10
 // by limits.go: 60 KiB.
 func (c *Conn) Size() int {
 	n := fixedSize + c.in.bytes + c.early.bytes + len(c.verify)
+	if c.in.block != nil {
+		n += reassemblyBlock
+	}
 	for i := range c.out.items {
 		n += len(c.out.items[i].raw)
 	}

@@ -120,11 +120,6 @@ func (c *Conn) parseUpdates(r *reader, out *Records, lowest uint16) (err error) 
 	default:
 		return ErrState
 	}
-	if lowest >= epochTraffic && out.open.epoch < maxEpoch {
-		if out.ahead, err = out.open.update(); err != nil {
-			return err
-		}
-	}
 	high := int(r.u16())
 	out.post = high<<16 | int(r.u16())
 	out.postEpoch, out.postFrom = r.u16(), r.u64()

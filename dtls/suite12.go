@@ -2,7 +2,6 @@ package dtls
 
 import (
 	"crypto/sha512"
-	"hash"
 	"slices"
 )
 
@@ -22,22 +21,22 @@ const scsvRenegotiation uint16 = 0x00ff
 
 // suite12 is what a cipher suite of DTLS 1.2 means. Immutable.
 type suite12 struct {
-	id     uint16
-	kind   keyKind          // of the server's certificate
-	keyLen int              // bytes
-	ivLen  int              // bytes
-	chacha bool             // ChaCha20-Poly1305, else AES-GCM
-	hash   func() hash.Hash // of the PRF
+	id      uint16
+	kind    keyKind // of the server's certificate
+	keyLen  int     // bytes
+	ivLen   int     // bytes
+	chacha  bool    // ChaCha20-Poly1305, else AES-GCM
+	hashLen int     // of the PRF's hash: 32 is SHA-256, 48 SHA-384
 }
 
 // suites12 are in order of preference: AES-128 is the cheaper and strong enough.
 var suites12 = [...]suite12{
-	{ECDHE_ECDSA_AES128_GCM_SHA256, kindECDSA, 16, ivLen12, false, newSHA256},
-	{ECDHE_RSA_AES128_GCM_SHA256, kindRSA, 16, ivLen12, false, newSHA256},
-	{ECDHE_ECDSA_AES256_GCM_SHA384, kindECDSA, 32, ivLen12, false, sha512.New384},
-	{ECDHE_RSA_AES256_GCM_SHA384, kindRSA, 32, ivLen12, false, sha512.New384},
-	{ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, kindECDSA, 32, ivLen, true, newSHA256},
-	{ECDHE_RSA_CHACHA20_POLY1305_SHA256, kindRSA, 32, ivLen, true, newSHA256},
+	{ECDHE_ECDSA_AES128_GCM_SHA256, kindECDSA, 16, ivLen12, false, sha256Len},
+	{ECDHE_RSA_AES128_GCM_SHA256, kindRSA, 16, ivLen12, false, sha256Len},
+	{ECDHE_ECDSA_AES256_GCM_SHA384, kindECDSA, 32, ivLen12, false, sha512.Size384},
+	{ECDHE_RSA_AES256_GCM_SHA384, kindRSA, 32, ivLen12, false, sha512.Size384},
+	{ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, kindECDSA, 32, ivLen, true, sha256Len},
+	{ECDHE_RSA_CHACHA20_POLY1305_SHA256, kindRSA, 32, ivLen, true, sha256Len},
 }
 
 // suiteByID returns nil for a suite that is not ours.

@@ -81,9 +81,9 @@ func suite13For(offered []uint16) *suite13 {
 	return nil
 }
 
-// digest is the hash of b, in the first hashLen bytes.
-func (s *suite13) digest(b []byte) (d [sha512.Size]byte) {
-	if s.hashLen == sha512.Size384 {
+// digestOf is the hash of size bytes of b, in the first size bytes.
+func digestOf(size int, b []byte) (d [sha512.Size]byte) {
+	if size == sha512.Size384 {
 		sum := sha512.Sum384(b)
 		copy(d[:], sum[:])
 	} else {
@@ -93,44 +93,51 @@ func (s *suite13) digest(b []byte) (d [sha512.Size]byte) {
 	return d
 }
 
-// mac appends HMAC(key, a, b, c) to out. Keys are no longer than a hash. It is
+// hmacOf appends HMAC(key, a, b, c) to out. Keys are no longer than a block. It is
 // written out because a handshake makes a hundred of them, of a block or two.
-func (s *suite13) mac(out, key, a, b, c []byte) []byte {
+func hmacOf(size int, out, key, a, b, c []byte) []byte {
 	block := 64
-	if s.hashLen == sha512.Size384 {
+	if size == sha512.Size384 {
 		block = 128
 	}
 	var scratch [512]byte
-	pad := func(x byte) []byte {
-		p := scratch[:block]
-		clear(p)
-		copy(p, key)
-		for i := range p {
-			p[i] ^= x
-		}
-		return p
+	p := scratch[:block]
+	copy(p, key)
+	for i := range p {
+		p[i] ^= 0x36
 	}
-	inner := s.digest(append(append(append(pad(0x36), a...), b...), c...))
-	outer := s.digest(append(pad(0x5c), inner[:s.hashLen]...))
-	return append(out, outer[:s.hashLen]...)
+	inner := digestOf(size, append(append(append(p, a...), b...), c...))
+	for i := range p {
+		p[i] ^= 0x36 ^ 0x5c
+	}
+	outer := digestOf(size, append(p, inner[:size]...))
+	return append(out, outer[:size]...)
 }
+
+func (s *suite13) mac(out, key, a, b, c []byte) []byte { return hmacOf(s.hashLen, out, key, a, b, c) }
 
 // expand is HKDF-Expand-Label (RFC 8446 §7.1, RFC 5869 §2.3) with the prefix of
 // DTLS. n is at most 255 hashes; see maxExport.
 func (s *suite13) expand(secret []byte, label string, context []byte, n int) []byte {
+	out := make([]byte, n)
+	s.expandTo(out, secret, label, context)
+	return out
+}
+
+// expandTo fills out with it.
+func (s *suite13) expandTo(out, secret []byte, label string, context []byte) {
+	n := len(out)
 	var room [2 + 1 + 255 + 1 + 64]byte
 	info := binary.BigEndian.AppendUint16(room[:0], uint16(n))
 	info = append(info, byte(len(s.prefix)+len(label)))
 	info = append(append(info, s.prefix...), label...)
 	info = appendVec8(info, context)
-	out := make([]byte, 0, n+s.hashLen)
+	var block [sha512.Size]byte
 	var last []byte
-	for i := byte(1); len(out) < n; i++ {
-		at := len(out)
-		out = s.mac(out, secret, last, info, []byte{i})
-		last = out[at:]
+	for i := byte(1); len(out) > 0; i++ {
+		last = s.mac(block[:0], secret, last, info, []byte{i})
+		out = out[copy(out, last):]
 	}
-	return out[:n:n]
 }
 
 // derive is Derive-Secret; transcript is a hash.
@@ -139,7 +146,9 @@ func (s *suite13) derive(secret []byte, label string, transcript []byte) []byte 
 }
 
 // extract is HKDF-Extract (RFC 5869 §2.2).
-func (s *suite13) extract(salt, secret []byte) []byte { return s.mac(nil, salt, secret, nil, nil) }
+func (s *suite13) extract(salt, secret []byte) []byte {
+	return s.mac(make([]byte, 0, s.hashLen), salt, secret, nil, nil)
+}
 
 // sum hashes the concatenation of its arguments.
 func (s *suite13) sum(parts ...[]byte) []byte {
@@ -153,18 +162,27 @@ func (s *suite13) sum(parts ...[]byte) []byte {
 // handshakeSecret mixes the key agreement in; without a PSK what comes before is
 // all zeros (RFC 8446 §7.1).
 func (s *suite13) handshakeSecret(shared []byte) []byte {
-	zero := make([]byte, s.hashLen)
-	early := s.extract(zero, zero)
-	return s.extract(s.derive(early, "derived", s.sum()), shared)
+	var zero [sha512.Size]byte
+	early := s.extract(zero[:s.hashLen], zero[:s.hashLen])
+	return s.extract(s.derived(early), shared)
 }
 
 func (s *suite13) masterSecret(handshake []byte) []byte {
-	return s.extract(s.derive(handshake, "derived", s.sum()), make([]byte, s.hashLen))
+	var zero [sha512.Size]byte
+	return s.extract(s.derived(handshake), zero[:s.hashLen])
+}
+
+// derived is what leads from one secret of the schedule to the next.
+func (s *suite13) derived(secret []byte) []byte {
+	empty := digestOf(s.hashLen, nil)
+	return s.derive(secret, "derived", empty[:s.hashLen])
 }
 
 // finished computes verify_data over a transcript hash (RFC 8446 §4.4.4).
 func (s *suite13) finished(traffic, transcript []byte) []byte {
-	return s.mac(nil, s.expand(traffic, "finished", nil, s.hashLen), transcript, nil, nil)
+	var key [sha512.Size]byte
+	s.expandTo(key[:s.hashLen], traffic, "finished", nil)
+	return s.mac(make([]byte, 0, s.hashLen), key[:s.hashLen], transcript, nil, nil)
 }
 
 // export is RFC 8446 §7.5.
@@ -174,14 +192,18 @@ func (s *suite13) export(master []byte, label string, context []byte, n int) []b
 
 // protect makes the keys of a traffic secret (RFC 8446 §7.3, RFC 9147 §4.2.3).
 func (s *suite13) protect(epoch uint16, secret []byte) (*protection, error) {
-	key := s.expand(secret, "key", nil, s.keyLen)
-	p, err := newProtection(s.chacha, epoch, key, s.expand(secret, "iv", nil, ivLen))
+	room := make([]byte, 2*s.keyLen+ivLen)
+	key, iv, sn := room[:s.keyLen], room[s.keyLen:s.keyLen+ivLen], room[s.keyLen+ivLen:]
+	s.expandTo(key, secret, "key", nil)
+	s.expandTo(iv, secret, "iv", nil)
+	s.expandTo(sn, secret, "sn", nil)
+	p, err := newProtection(s.chacha, epoch, key, iv)
 	clear(key)
 	if err != nil {
 		return nil, err
 	}
 	p.suite, p.secret = s, secret
-	p.mask, err = newNumberMask(s.chacha, s.expand(secret, "sn", nil, s.keyLen))
+	p.mask, err = newNumberMask(s.chacha, sn)
 	return p, err
 }
 

@@ -11,6 +11,9 @@
 // SLUICE_CHROMIUM, SLUICE_FIREFOX and SLUICE_PYTHON other programs than those
 // on the PATH.
 //
+// DTLS alone is tested against OpenSSL, GnuTLS, mbedTLS, wolfSSL (dtls_peers_test.go)
+// and Pion's connection IDs (dtls_cid_test.go), in both roles.
+//
 // Everything stays on this machine: the server listens on loopback, where each
 // test starts one of its own, and the peers reach nothing else. The clock is
 // the real one, since the peers' is: every wait has a bound and ends as soon as

@@ -3,6 +3,8 @@ package dtlsnet
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/internal/mono"
@@ -24,6 +26,12 @@ type Config struct {
 	// 4 to 32, by which they are known when their address changes. 0: they are not
 	// asked. A client that sets it uses the server's IDs as well.
 	ConnectionIDLen int
+
+	// KeyLog, if set, is written the secrets of each connection in the NSS key log
+	// format, one line at a time, from several goroutines: give it the file that
+	// SSLKEYLOGFILE names, and Wireshark reads the traffic. It takes the place of
+	// DTLS.KeyLog.
+	KeyLog io.Writer
 
 	// MaxHalfOpen bounds what a listener keeps for handshakes under way, in bytes.
 	// 0 means 16 MiB.
@@ -62,6 +70,11 @@ func (c *Config) core(role dtls.Role) (*dtls.Conn, error) {
 	cfg.Role = role
 	cfg.DisableSRTP = cfg.DisableSRTP || cfg.SRTPProfiles == nil
 	cfg.ConnectionID, cfg.ReturnRoutability = nil, false
+	if w := c.KeyLog; w != nil {
+		cfg.KeyLog = func(label string, random, secret []byte) {
+			_, _ = fmt.Fprintf(w, "%s %x %x\n", label, random, secret) // a log never ends a handshake
+		}
+	}
 	if c.ConnectionIDLen > 0 {
 		cfg.ConnectionID = make([]byte, c.ConnectionIDLen)
 		if _, err := rand.Read(cfg.ConnectionID); err != nil {

@@ -26,7 +26,7 @@
 //
 // # What it does not do
 //
-// No path MTU discovery and no fragmentation of messages: what is longer than the
+// No keep-alive: a peer that vanishes is noticed by who sets a deadline. No path MTU discovery and no fragmentation of messages: what is longer than the
 // path carries is lost. No congestion control. No certificate chains, names and
 // dates: dtls.Config.VerifyPeer may. For media and data channels use package webrtc,
 // whose dataplane does the same without a lock.

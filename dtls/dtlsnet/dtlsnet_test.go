@@ -360,7 +360,7 @@ func TestClientThatMovesIsFollowed(t *testing.T) {
 			before := server.RemoteAddr().String()
 			pc.move(t)
 			exchange(t, client, server)
-			for range 100 { // until the check is over
+			for end := time.Now().Add(patience); time.Now().Before(end); { // until the check is over
 				exchange(t, client, server)
 				if server.RemoteAddr().String() == pc.LocalAddr().String() {
 					break

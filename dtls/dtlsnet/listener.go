@@ -49,7 +49,7 @@ type counters struct {
 type ListenerStats struct {
 	Conns         int    // established, or shaking hands
 	HalfOpen      int    // of them, those that shake hands
-	HalfOpenBytes int    // what is accounted for those, at most Config.MaxHalfOpen
+	HalfOpenBytes int    // what those hold, 16 KiB each at least; at most Config.MaxHalfOpen
 	UnprovenBytes int    // kept of hellos in fragments
 	Hellos        uint64 // datagrams from addresses that are not known
 	Forgotten     uint64 // hellos in fragments that were given up
@@ -60,11 +60,16 @@ type ListenerStats struct {
 	Strangers     uint64 // datagrams that begin nothing
 }
 
+// ErrHalfOpen: a handshake was given up because all that were under way held more
+// than Config.MaxHalfOpen.
+var ErrHalfOpen = errors.New("dtlsnet: handshakes under way hold too much memory")
+
 // ErrReplaced: another handshake came from the peer's address, which it has proved.
 var ErrReplaced = errors.New("dtlsnet: replaced by a new connection from the same address")
 
-// halfOpenSize is what is accounted for a handshake under way, in bytes: a flight of
-// each side, keys, and transcripts. See dtls.Conn.Size.
+// halfOpenSize is what is accounted for a handshake that begins, in bytes: a flight of
+// each side, keys, and transcripts. What it grows to beyond counts as it is: see
+// dtls.Conn.Size.
 const halfOpenSize = 16 << 10
 
 // Listen accepts DTLS connections at pc, from which nobody else may read.
@@ -161,6 +166,7 @@ func (l *Listener) guard(g *gate, q chan packet) {
 			l.mu.Unlock()
 			if c != nil && (shaking || !isClientHello(p.b)) {
 				c.receive(now(), p.b, p.from)
+				l.account(c)
 				continue
 			}
 			before, kept := g.stats, g.bytes
@@ -199,6 +205,26 @@ func (l *Listener) admit(core *dtls.Conn, from netip.AddrPort) bool {
 	defer c.mu.Unlock()
 	c.pump(now())
 	return true
+}
+
+// account measures a handshake under way, and ends it where it takes the sum beyond
+// the limit.
+func (l *Listener) account(c *Conn) {
+	c.mu.Lock()
+	size := c.core.Size()
+	c.mu.Unlock()
+	l.mu.Lock()
+	held, shaking := l.pending[c]
+	if shaking && size > held {
+		l.pending[c] = size
+		l.halfOpen += size - held
+	}
+	beyond := shaking && l.halfOpen > l.cfg.MaxHalfOpen
+	l.mu.Unlock()
+	if beyond {
+		l.stats.refused.Add(1)
+		c.fail(ErrHalfOpen)
+	}
 }
 
 // done ends the time of a handshake.

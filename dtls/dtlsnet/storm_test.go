@@ -212,3 +212,28 @@ func TestClass33_EstablishedSessionsOutliveAStorm(t *testing.T) {
 		t.Fatalf("not all are counted: %+v", s)
 	}
 }
+
+// Whatever comes from strangers, in whatever order, is bounded.
+func FuzzGate(f *testing.F) {
+	ccfg, scfg := configs(f, nil)
+	_, hello := helloOf(f, ccfg)
+	for _, b := range hello {
+		f.Add(b, uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, from uint8) {
+		sent := 0
+		g := &gate{cfg: &scfg, secret: []byte("s"), most: 8 << 10, send: func(b []byte, _ netip.AddrPort) { sent += len(b) },
+			admit: func(*dtls.Conn, netip.AddrPort) bool { t.Error("admitted without a cookie"); return false }}
+		for i := range from % 16 {
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, i}), 1)
+			for _, d := range [][]byte{hello[0], b, hello[len(hello)-1]} {
+				if looksLikeHello(d) {
+					g.packet(mono.Time(1e9+int64(i)), d, addr)
+				}
+			}
+		}
+		if g.bytes > 8<<10 {
+			t.Error(g.bytes)
+		}
+	})
+}
