@@ -168,7 +168,11 @@ func (t *Transport) transmitChannels(now mono.Time) {
 		if n == 0 {
 			break
 		}
-		x.record(t.records, n)
+		if t.chans.c.Association().Probing() {
+			x.wholeRecord(t.records, n)
+		} else {
+			x.record(t.records, n)
+		}
 		t.shard.channelsAt = now
 	}
 	t.chans.measure()

@@ -272,3 +272,42 @@ func TestMessagesWaitForMemory(t *testing.T) {
 		t.Fatalf("%d of %d messages came, %d bytes are buffered", got, messages, m.Buffered())
 	}
 }
+
+// The association looks for the path's MTU with long packets, which IP must
+// not cut; what fits is found and used.
+func TestProbesOfThePathAreSentWhole(t *testing.T) {
+	const most = 1300 // bytes of a datagram that the path takes
+	a := newRig(t, 1).associate()
+	id := a.open(t)
+	a.pass(20 * time.Millisecond)
+	probes, longest, m := 0, 0, new(Meter)
+	for i := range 4000 { // of 5 ms
+		if i%20 == 0 {
+			a.ends[0].tr.Send(m, id, false, make([]byte, 20_000), func(err error) { t.Error(err) })
+		}
+		a.r.step()
+		for _, m := range a.r.conns[0].sent {
+			if m.Whole {
+				probes++
+			} else {
+				longest = max(longest, len(m.Buf))
+			}
+		}
+		a.carry(func(_ int, b []byte) [][]byte {
+			if len(b) > most {
+				return nil
+			}
+			return [][]byte{b}
+		})
+		for _, ev := range a.events[1] {
+			if ev.Kind == sctp.ChannelMessage {
+				a.ends[1].tr.Channels(func(c *sctp.Channels, _ mono.Time) { c.Consume(ev.ID, len(ev.Data)) })
+			}
+		}
+		a.events[1] = nil
+		a.r.now = a.r.now.Add(5 * time.Millisecond)
+	}
+	if probes == 0 || longest <= 1200 || longest > most || m.Buffered() != 0 {
+		t.Fatalf("%d probes, packets of up to %d bytes of %d, %d bytes are buffered, %+v", probes, longest, most, m.Buffered(), a.r.e.Stats().Channels)
+	}
+}

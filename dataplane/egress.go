@@ -155,6 +155,15 @@ func (x *egress) record(r *dtls.Records, n int) {
 	x.t.count.bytesOut += uint64(size)
 }
 
+// wholeRecord is record for a probe of the path's MTU: it leaves by itself, and
+// not in fragments.
+func (x *egress) wholeRecord(r *dtls.Records, n int) {
+	x.run = -1
+	x.record(r, n)
+	x.msgs[x.run].Whole = true
+	x.run = -1
+}
+
 // reserve is room for a datagram that is not SRTP; datagram sends what was
 // written to it.
 func (x *egress) reserve(size int) []byte {

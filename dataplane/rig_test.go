@@ -50,7 +50,7 @@ func (c *fakeConn) WriteBatch(ms []sockets.Message) (int, error) {
 			if m.Seg > 0 {
 				n = min(n, int(m.Seg))
 			}
-			c.sent = append(c.sent, sockets.Message{Buf: bytes.Clone(b[:n]), Addr: m.Addr, Local: m.Local})
+			c.sent = append(c.sent, sockets.Message{Buf: bytes.Clone(b[:n]), Addr: m.Addr, Local: m.Local, Whole: m.Whole})
 			b = b[n:]
 		}
 	}

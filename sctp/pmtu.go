@@ -22,6 +22,7 @@ type pathMTU struct {
 	probe  int  // length of the probe under way; 0: none
 	nonce  uint64
 	due    bool // the next packet is the probe
+	sent   bool // the last one was
 	tries  int
 	timer  mono.Time // of the probe, or when to search again
 	silent int       // timeouts since a long packet was acknowledged
@@ -32,6 +33,10 @@ const probeInfoLen = 12 // nonce and length
 func newPathMTU(c *Config) pathMTU {
 	return pathMTU{base: c.MTU, most: c.MaxMTU, size: c.MTU, low: c.MTU, high: c.MaxMTU}
 }
+
+// Probing reports whether the packet that Transmit wrote last is a probe of the
+// path's MTU, which proves nothing if IP fragments it (RFC 8899 §3 item 2).
+func (a *Association) Probing() bool { return a.pmtu.sent }
 
 // searching reports whether there is anything left to find out.
 func (p *pathMTU) searching() bool { return p.high-p.low >= probeStep }

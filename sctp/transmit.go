@@ -11,6 +11,7 @@ import (
 // that one as long as Config.MaxMTU lets that be reached. Call it until it returns 0, then read
 // Event: sending may bring EventBufferedAmountLow.
 func (a *Association) Transmit(now mono.Time, b []byte) int {
+	a.pmtu.sent = false
 	for a.outbox.len() > 0 {
 		pkt, _ := a.outbox.pop()
 		if len(pkt) <= len(b) {
@@ -34,6 +35,7 @@ func (a *Association) Transmit(now mono.Time, b []byte) int {
 	if a.pmtu.due && a.state == stateEstablished {
 		if a.pmtu.probe <= len(b) {
 			pkt = a.pmtu.appendProbe(pkt)
+			a.pmtu.sent = true
 			if !a.peer.zeroSum {
 				seal(pkt)
 			}

@@ -152,6 +152,25 @@ func setOptions(fd int, family uint16, cfg Config) error {
 	return nil
 }
 
+// unfragmented has the socket send nothing in fragments, and ignore what is known
+// of paths, until the function it returns is called. What other writers send
+// meanwhile is treated alike, which harms nothing shorter than a probe.
+func (c *conn) unfragmented(fd int) (restore func()) {
+	set := func(level, option, value, otherwise int) func() {
+		if old, err := unix.GetsockoptInt(fd, level, option); err == nil {
+			otherwise = old
+		}
+		_ = unix.SetsockoptInt(fd, level, option, value)
+		return func() { _ = unix.SetsockoptInt(fd, level, option, otherwise) }
+	}
+	four := set(unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE, unix.IP_PMTUDISC_WANT)
+	if c.family == unix.AF_INET {
+		return four
+	}
+	six := set(unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE, unix.IPV6_PMTUDISC_WANT)
+	return func() { four(); six() }
+}
+
 // setBuffer forces the size, which needs CAP_NET_ADMIN, or takes what the
 // system's limit allows; neither can leave less than the default.
 func setBuffer(fd, force, plain, size int) {

@@ -26,8 +26,9 @@ type transmitter struct {
 	segs  [writeBatch]int
 
 	send  func(fd uintptr)
-	k     int // headers of the call under way
-	n     int // of them, sent
+	whole bool // the one header of the call is of a message to be sent whole
+	k     int  // headers of the call under way
+	n     int  // of them, sent
 	errno unix.Errno
 }
 
@@ -39,7 +40,12 @@ func (t *transmitter) init(c *conn) {
 		h.Iov = &t.iovs[i]
 		h.SetIovlen(1)
 	}
-	t.send = func(fd uintptr) { t.n, t.errno = t.c.sys.sendmmsg(fd, t.hs[:t.k]) }
+	t.send = func(fd uintptr) {
+		if t.whole {
+			defer t.c.unfragmented(int(fd))()
+		}
+		t.n, t.errno = t.c.sys.sendmmsg(fd, t.hs[:t.k])
+	}
 }
 
 // WriteBatch implements Writer.
@@ -125,9 +131,12 @@ func (t *transmitter) advance(ms []Message, n int) (done, off int) {
 // fill lays out headers for ms from message i, byte off, as many as fit.
 func (t *transmitter) fill(ms []Message, i, off int) {
 	gso := t.c.gso.Load()
-	t.k = 0
+	t.k, t.whole = 0, false
 	for ; i < len(ms); i, off = i+1, 0 {
 		m := &ms[i]
+		if m.Whole && t.k > 0 {
+			return
+		}
 		if !m.Addr.IsValid() || t.c.family == unix.AF_INET && !m.Addr.Addr().Is4() {
 			// Counted when it comes first, so that it is counted once.
 			if t.k > 0 {
@@ -141,6 +150,10 @@ func (t *transmitter) fill(ms []Message, i, off int) {
 				return
 			}
 			off = t.header(m, i, off, gso)
+		}
+		if m.Whole {
+			t.whole = true
+			return
 		}
 	}
 }

@@ -29,6 +29,10 @@ type Message struct {
 	// Seg, when sending and above zero, cuts Buf into datagrams of Seg bytes,
 	// the last of which may be shorter.
 	Seg uint16
+	// Whole, when sending one datagram, forbids IP to fragment it, here and on the
+	// path, whatever is known of the path (RFC 8899 §3 item 2): one that is too
+	// long is lost. Linux only; elsewhere it is sent as any other.
+	Whole bool
 	// ECN is the codepoint of RFC 3168, 0 to 3.
 	ECN uint8
 	// At is when a received datagram came: where the system does not tell, when
