@@ -566,10 +566,6 @@ DATA gcmSwap<>+0(SB)/8, $0x08090a0b0c0d0e0f
 DATA gcmSwap<>+8(SB)/8, $0x0001020304050607
 GLOBL gcmSwap<>(SB), RODATA|NOPTR, $16
 
-DATA gcmNonce<>+0(SB)/8, $0xffffffffffffffff
-DATA gcmNonce<>+8(SB)/8, $0x00000000ffffffff
-GLOBL gcmNonce<>(SB), RODATA|NOPTR, $16
-
 DATA gcmOnes<>+0(SB)/8, $0xffffffffffffffff
 DATA gcmOnes<>+8(SB)/8, $0xffffffffffffffff
 DATA gcmOnes<>+16(SB)/8, $0xffffffffffffffff
@@ -1167,8 +1163,8 @@ gcmSealAESNI_next:
 	MOVQ    24(R8), R12
 	MOVQ    56(R8), R13
 	LEAQ    gcmCounters<>+32(SB), DX
-	VMOVDQU 8(R8), X12
-	VPAND   gcmNonce<>+0(SB), X12, X12
+	VMOVQ   8(R8), X12
+	VPINSRD $0x02, 16(R8), X12, X12
 	VPXOR   (R10), X12, X12
 	VMOVDQU X12, (SP)
 	VPXOR   X9, X9, X9
@@ -3928,8 +3924,8 @@ gcmOpenAESNI_next:
 	MOVQ    24(R8), R12
 	MOVQ    32(R8), R13
 	LEAQ    gcmCounters<>+32(SB), DX
-	VMOVDQU 8(R8), X12
-	VPAND   gcmNonce<>+0(SB), X12, X12
+	VMOVQ   8(R8), X12
+	VPINSRD $0x02, 16(R8), X12, X12
 	VPXOR   (R10), X12, X12
 	VMOVDQU X12, (SP)
 	VPXOR   X9, X9, X9
@@ -6472,8 +6468,8 @@ gcmSealVAES_next:
 	MOVQ    24(R8), R12
 	MOVQ    56(R8), R13
 	LEAQ    gcmCounters<>+32(SB), DX
-	VMOVDQU 8(R8), X12
-	VPAND   gcmNonce<>+0(SB), X12, X12
+	VMOVQ   8(R8), X12
+	VPINSRD $0x02, 16(R8), X12, X12
 	VPXOR   (R10), X12, X12
 	VMOVDQU X12, (SP)
 	VPXOR   X9, X9, X9
@@ -9370,8 +9366,8 @@ gcmOpenVAES_next:
 	MOVQ    24(R8), R12
 	MOVQ    32(R8), R13
 	LEAQ    gcmCounters<>+32(SB), DX
-	VMOVDQU 8(R8), X12
-	VPAND   gcmNonce<>+0(SB), X12, X12
+	VMOVQ   8(R8), X12
+	VPINSRD $0x02, 16(R8), X12, X12
 	VPXOR   (R10), X12, X12
 	VMOVDQU X12, (SP)
 	VPXOR   X9, X9, X9
@@ -12058,8 +12054,8 @@ gcmSealAVX512_next:
 	SUBQ       $0x10, R12
 	ADDQ       $0x10, R13
 	LEAQ       gcmCounters<>+16(SB), DX
-	VMOVDQU    8(R8), X12
-	VPAND      gcmNonce<>+0(SB), X12, X12
+	VMOVQ      8(R8), X12
+	VPINSRD    $0x02, 16(R8), X12, X12
 	VPXOR      (R10), X12, X12
 	VSHUFI64X2 $0x00, Z12, Z12, Z26
 	VPXOR      X9, X9, X9
@@ -13272,8 +13268,8 @@ gcmOpenAVX512_next:
 	SUBQ       $0x10, R12
 	ADDQ       $0x10, R13
 	LEAQ       gcmCounters<>+16(SB), DX
-	VMOVDQU    8(R8), X12
-	VPAND      gcmNonce<>+0(SB), X12, X12
+	VMOVQ      8(R8), X12
+	VPINSRD    $0x02, 16(R8), X12, X12
 	VPXOR      (R10), X12, X12
 	VSHUFI64X2 $0x00, Z12, Z12, Z26
 	VPXOR      X9, X9, X9

@@ -53,8 +53,7 @@ func (b *Batch) gather(from int) int {
 	b.round++
 	for i := from; i < len(b.items); i++ {
 		it := &b.items[i]
-		if it.inOrder() {
-			b.open(it)
+		if b.takeInOrder(it) {
 			continue
 		}
 		if it.ctx.reshape && !it.ctx.closed {
@@ -94,19 +93,37 @@ func (b *Batch) gather(from int) int {
 	return len(b.items)
 }
 
-// inOrder takes the packet, which is to be the next in order of the source that
-// came last, and has a common header: nearly every packet is. Its index is then
-// beyond all that the round has; and with the round's others authentic or not,
-// it is the same, since the round spans less than half the sequence space.
-func (it *item) inOrder() bool {
+// takeInOrder sets up the job of the next packet in order of the source that came
+// last, if it has a common header: nearly every packet is that. Its index is
+// then beyond all that the round has; and with the round's others authentic or
+// not it is the same, since the round spans less than half the sequence space.
+func (b *Batch) takeInOrder(it *item) bool {
 	c, s, pkt := it.ctx, it.ctx.streams.last, it.pkt
 	header, n := commonHeader(pkt), len(pkt)-c.rtp.tag
 	if s == nil || c.reshape || header == 0 || header > n || n > len(it.dst) || len(pkt) > MaxPacket ||
 		s.ssrc != ssrcOf(pkt) || uint16(s.top) != seqOf(pkt) || s.top-s.ahead >= 1<<14 || s.ahead == 0 || s.top >= MaxRTP {
 		return false
 	}
-	it.stream, it.ssrc, it.header, it.index = s, s.ssrc, int32(header), s.top
-	s.top++
+	index := s.top
+	k := len(b.gcm)
+	if c.rtp.gcm == nil {
+		k = len(b.cm)
+		if k == cap(b.cm) {
+			return false // the list grows
+		}
+		b.cm = b.cm[:k+1]
+		c.rtp.openCM(&b.cm[k], it.dst[:n], pkt, header, s.ssrc, index)
+	} else {
+		if k == cap(b.gcm) {
+			return false
+		}
+		b.gcm = b.gcm[:k+1]
+		c.rtp.openGCM(&b.gcm[k], it.dst[:n], pkt, header, s.ssrc, index)
+	}
+	copyHeader(it.dst, pkt, header)
+	it.dst = it.dst[:n]
+	it.stream, it.ssrc, it.header, it.index, it.job = s, s.ssrc, int32(header), index, int32(k)
+	s.top = index + 1
 	return true
 }
 

@@ -62,12 +62,18 @@ func (k *kernel) start() {
 	MOVQ(at(jobDst), k.dst)
 	MOVQ(at(k.payload()), k.n)
 	LEAQ(NewDataAddr(NewStaticSymbol("gcmCounters"), 32), k.ctr) // data begins with counter 2
-	VMOVDQU(at(jobNonce), xs[rD])                                // with four bytes of padding behind
-	VPAND(NewDataAddr(NewStaticSymbol("gcmNonce"), 0), xs[rD], xs[rD])
+	k.nonce(xs[rD])
 	VPXOR(k.roundKey(0), xs[rD], xs[rD])
 	VMOVDQU(xs[rD], k.base)
 	k.clearSums()
 	VPXOR(xs[rY], xs[rY], xs[rY])
+}
+
+// nonce loads the job's nonce, in the parts in which it was stored: a load of
+// what two stores have just written waits until they are done.
+func (k *kernel) nonce(to reg.VecPhysical) {
+	VMOVQ(Mem{Base: k.job, Disp: jobNonce}, to)
+	VPINSRD(U8(2), Mem{Base: k.job, Disp: jobNonce + 8}, to, to)
 }
 
 // payload is where the job has the payload's length.

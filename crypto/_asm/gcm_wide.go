@@ -90,8 +90,7 @@ func (k *kernel) wideStart() {
 	SUBQ(U8(16), k.dst)
 	ADDQ(U8(16), k.n)
 	LEAQ(NewDataAddr(NewStaticSymbol("gcmCounters"), 16), k.ctr)
-	VMOVDQU(at(jobNonce), xs[rD]) // with four bytes of padding behind
-	VPAND(NewDataAddr(NewStaticSymbol("gcmNonce"), 0), xs[rD], xs[rD])
+	k.nonce(xs[rD])
 	VPXOR(k.roundKey(0), xs[rD], xs[rD])
 	VSHUFI64X2(U8(0), zs[rD], zs[rD], wideBase)
 	k.clearSums()

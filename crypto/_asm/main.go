@@ -28,9 +28,6 @@ func data() {
 	GLOBL("gcmSwap", RODATA|NOPTR)
 	DATA(0, U64(0x08090a0b0c0d0e0f))
 	DATA(8, U64(0x0001020304050607))
-	GLOBL("gcmNonce", RODATA|NOPTR)
-	DATA(0, U64(0xffffffffffffffff))
-	DATA(8, U64(0x00000000ffffffff))
 	GLOBL("gcmOnes", RODATA|NOPTR)
 	for i := range 4 {
 		DATA(8*i, U64(0xffffffffffffffff))
