@@ -21,22 +21,26 @@ import (
 )
 
 const (
-	sctpRate    = 50_000_000 // bits per second of the emulated link
-	sctpQueue   = 256 << 10  // bytes which may wait for it
-	sctpMessage = 64 << 10   // bytes
+	sctpRate     = 50_000_000 // bits per second of the emulated link
+	sctpQueue    = 256 << 10  // bytes which may wait for it
+	gigabitRate  = 1_000_000_000
+	gigabitQueue = 5 << 20  // as long in time
+	sctpMessage  = 64 << 10 // bytes
 )
 
 // An sctpCase is a path of the scenario, taken apart.
 type sctpCase struct {
 	memory bool // no link at all: what the association itself costs
 	size   int  // bytes a message
+	rate   int64
+	queue  int
 	rtt    time.Duration
 	loss   float64
 }
 
 func sctpScenario() *scenario {
 	s := &scenario{
-		name: "sctp", about: "one association over an emulated link of 50 Mb/s: what arrives at round trips and losses; and its CPU time over memory",
+		name: "sctp", about: "one association over an emulated link of 50 Mb/s or 1 Gb/s: what arrives at round trips and losses; and its CPU time over memory",
 		quick: []string{"memory/64KB", "link/20ms/0pct", "link/20ms/1pct", "link/100ms/0.1pct"},
 		peers: []peer{{name: "pion/sctp", version: module("github.com/pion/sctp")}, usrsctpPeer(), tcpPeer()}, measure: measureSCTP,
 	}
@@ -44,6 +48,9 @@ func sctpScenario() *scenario {
 		for _, loss := range []string{"0pct", "0.1pct", "1pct"} {
 			s.cases = append(s.cases, "link/"+rtt+"/"+loss)
 		}
+	}
+	for _, loss := range []string{"0pct", "0.1pct", "1pct"} {
+		s.cases = append(s.cases, "gigabit/100ms/"+loss)
 	}
 	s.cases = append(s.cases, "memory/1KB", "memory/64KB")
 	return s
@@ -54,10 +61,13 @@ func parseSCTP(path string) (c sctpCase, err error) {
 	if len(parts) == 2 && parts[0] == "memory" && dataSizes[parts[1]] > 0 {
 		return sctpCase{memory: true, size: dataSizes[parts[1]]}, nil
 	}
-	if len(parts) != 3 || parts[0] != "link" {
+	c = sctpCase{size: sctpMessage, rate: sctpRate, queue: sctpQueue}
+	switch {
+	case len(parts) != 3 || (parts[0] != "link" && parts[0] != "gigabit"):
 		return c, fmt.Errorf("%q is no case of sctp", path)
+	case parts[0] == "gigabit":
+		c.rate, c.queue = gigabitRate, gigabitQueue
 	}
-	c.size = sctpMessage
 	if c.rtt, err = time.ParseDuration(parts[1]); err != nil {
 		return c, err
 	}
@@ -70,7 +80,7 @@ func parseSCTP(path string) (c sctpCase, err error) {
 
 // links are both directions; those who compete get the same seeds.
 func (c sctpCase) links(seed uint64) (ab, ba netem.Config) {
-	n := netem.Config{Seed: seed, Loss: c.loss, Delay: c.rtt / 2, Rate: sctpRate, Queue: sctpQueue}
+	n := netem.Config{Seed: seed, Loss: c.loss, Delay: c.rtt / 2, Rate: c.rate, Queue: c.queue}
 	back := n
 	back.Seed += 1000
 	return n, back
@@ -116,8 +126,8 @@ func measureSCTP(r *run, cases []string, peers []peer) error {
 			if c.memory {
 				row.Unit = "MB/CPU-s"
 			} else {
-				row.Also = map[string]float64{"link_share_pct": median(ours) * 1e8 / sctpRate}
-				row.PeerAlso = map[string]float64{"link_share_pct": median(theirs) * 1e8 / sctpRate}
+				row.Also = map[string]float64{"link_share_pct": median(ours) * 1e8 / float64(c.rate)}
+				row.PeerAlso = map[string]float64{"link_share_pct": median(theirs) * 1e8 / float64(c.rate)}
 			}
 			row.compare(ours, theirs)
 			r.emit(row)

@@ -10,7 +10,7 @@ import (
 func TestTCPOverTheLink(t *testing.T) {
 	needsProcesses(t)
 	needsPeer(t, "tcp", tcpPeer().whyNot())
-	c := sctpCase{size: sctpMessage, rtt: 20 * time.Millisecond}
+	c := sctpCase{size: sctpMessage, rate: sctpRate, queue: sctpQueue, rtt: 20 * time.Millisecond}
 	mbps, err := c.tcp(1, time.Second)
 	if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {
 		t.Errorf("%v Mb/s, %v", mbps, err)

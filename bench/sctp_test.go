@@ -17,7 +17,7 @@ func TestSCTPOverTheLink(t *testing.T) {
 			continue
 		}
 		mbps, err := c.sluice(1, time.Second)
-		if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {
+		if err != nil || mbps <= 0 || mbps > float64(c.rate)/1e6 {
 			t.Errorf("%s: %v Mb/s, %v", path, mbps, err)
 		}
 	}

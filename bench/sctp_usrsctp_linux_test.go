@@ -8,7 +8,7 @@ import (
 
 // The packets of a datagram pair come through a link as they went in.
 func TestJoinCarriesDatagrams(t *testing.T) {
-	w := newWire(sctpCase{}.links(1))
+	w := newWire(sctpCase{rate: sctpRate, queue: sctpQueue}.links(1))
 	defer w.close()
 	var far [2]*os.File
 	for i, end := range w.ends {
@@ -37,7 +37,7 @@ func TestJoinCarriesDatagrams(t *testing.T) {
 func TestUsrsctpOverTheLink(t *testing.T) {
 	needsProcesses(t)
 	needsPeer(t, "usrsctp", usrsctpPeer().whyNot())
-	c := sctpCase{size: sctpMessage, rtt: 20 * time.Millisecond}
+	c := sctpCase{size: sctpMessage, rate: sctpRate, queue: sctpQueue, rtt: 20 * time.Millisecond}
 	mbps, err := c.usrsctp(1, time.Second)
 	if err != nil || mbps <= 0 || mbps > sctpRate/1e6 {
 		t.Errorf("%v Mb/s, %v", mbps, err)

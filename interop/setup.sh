@@ -7,7 +7,8 @@ cd "$(dirname "$0")"
 packages="chromium firefox-esr nodejs npm python3-aiortc python3-gi
 gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice
 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-gcc libc6-dev openssl gnutls-bin libmbedtls-dev libwolfssl-dev"
+gcc libc6-dev openssl gnutls-bin libmbedtls-dev libwolfssl-dev libusrsctp-dev
+iproute2"
 
 wanted=""
 for p in $packages; do

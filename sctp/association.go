@@ -34,6 +34,7 @@ type peerInfo struct {
 	reconfig   bool
 	interleave bool // and so do we
 	zeroSum    bool // accepts checksums of zero, and so do we
+	pad        bool // says that it knows PAD chunks
 }
 
 // Association is one SCTP association. Data lane.

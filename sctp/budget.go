@@ -67,6 +67,20 @@ func (q *reassembly) resize(b *Budget, n int) {
 	q.settle(b)
 }
 
+// widen makes room where unfinished messages fill the window and nothing the
+// application does could: a peer may interleave more of them than fit
+// (RFC 8260), and would wait for ever.
+func (q *reassembly) widen(b *Budget) {
+	if q.wide && q.unread < q.limit/4 && q.limit-q.bytes < q.limit/4 {
+		q.limit += b.grant(min(q.limit, q.most-q.limit), q.borrowed)
+		q.settle(b)
+	}
+}
+
+// stuck reports whether it is not wide enough all the same: nothing is missing,
+// nothing is to be read.
+func (r *receiver) stuck() bool { return r.data.wide && len(r.ranges) == 0 && r.data.unread == 0 }
+
 // reclaim gives an idle window back, down to what is in it.
 func (a *Association) reclaim() {
 	q := &a.rx.data

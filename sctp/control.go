@@ -107,7 +107,14 @@ func (a *Association) handleHeartbeat(c chunk) error {
 	if a.state < stateCookieEchoed {
 		return ErrUnexpected
 	}
-	a.queueControl(appendChunk(nil, typeHeartbeatAck, 0, c.value))
+	ack := appendChunk(nil, typeHeartbeatAck, 0, c.value)
+	if n := headerLen + len(ack); n > a.pmtu.base && n <= a.pmtu.most {
+		// The peer looks for the path's MTU (RFC 8899 §6.2.1): alone, so that what
+		// else there is to say does not share its fate.
+		a.sendWhole(a.peer.tag, ack)
+		return nil
+	}
+	a.queueControl(ack)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type cookie struct {
 	reconfig          bool
 	interleave        bool
 	zeroChecksum      bool
+	pad               bool
 	trip              time.Duration // from INIT ACK to COOKIE ECHO; not on the wire
 }
 
@@ -52,6 +53,9 @@ func (k *cookie) append(b []byte, key *[32]byte) []byte {
 	}
 	if k.zeroChecksum {
 		flags |= 8
+	}
+	if k.pad {
+		flags |= 16
 	}
 	b = append(b, flags)
 	mac := hmac.New(sha256.New, key[:])
@@ -77,7 +81,7 @@ func parseCookie(b []byte, key *[32]byte) (k cookie, ok bool) {
 	k.out = binary.BigEndian.Uint16(b[36:])
 	k.in = binary.BigEndian.Uint16(b[38:])
 	k.forwardTSN, k.reconfig = b[40]&1 != 0, b[40]&2 != 0
-	k.interleave, k.zeroChecksum = b[40]&4 != 0, b[40]&8 != 0
+	k.interleave, k.zeroChecksum, k.pad = b[40]&4 != 0, b[40]&8 != 0, b[40]&16 != 0
 	return k, true
 }
 

@@ -30,7 +30,7 @@ var (
 	ErrPeerAborted   = errors.New("sctp: aborted by the peer")
 	ErrTimeout       = errors.New("sctp: peer does not answer")
 	ErrProtocol      = errors.New("sctp: peer violated the protocol")
-	ErrPeerMessage   = errors.New("sctp: peer sent a message beyond MaxMessageSize")
+	ErrPeerMessage   = errors.New("sctp: peer sent a message, or unfinished ones together, beyond the limits")
 	ErrResetDenied   = errors.New("sctp: peer refused the stream reset")
 	ErrRestarted     = errors.New("sctp: peer restarted the association")
 	ErrStreamRefused = errors.New("sctp: peer does not accept that many streams")

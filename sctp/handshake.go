@@ -35,7 +35,7 @@ func (a *Association) ownInit(tag, tsn uint32) initChunk {
 		tag: tag, tsn: tsn, window: uint32(a.rx.data.limit),
 		out: a.cfg.MaxStreams, in: a.cfg.MaxStreams,
 		forwardTSN: true, reconfig: true,
-		interleave: a.cfg.Interleave, zeroChecksum: a.cfg.DTLS,
+		interleave: a.cfg.Interleave, zeroChecksum: a.cfg.DTLS, pad: true,
 	}
 }
 
@@ -53,7 +53,7 @@ func (a *Association) handleInit(now mono.Time, c chunk) error {
 	k := cookie{
 		at: now, localTag: a.tag, localTSN: a.tsn, peerTag: i.tag, peerTSN: i.tsn, window: i.window,
 		out: i.out, in: i.in, forwardTSN: i.forwardTSN, reconfig: i.reconfig,
-		interleave: i.interleave, zeroChecksum: i.zeroChecksum,
+		interleave: i.interleave, zeroChecksum: i.zeroChecksum, pad: i.pad,
 	}
 	switch a.state {
 	case stateClosed:
@@ -112,7 +112,7 @@ func (a *Association) handleInitAck(now mono.Time, c chunk) error {
 func (i *initChunk) said() *cookie {
 	return &cookie{
 		peerTag: i.tag, peerTSN: i.tsn, window: i.window, out: i.out, in: i.in,
-		forwardTSN: i.forwardTSN, reconfig: i.reconfig, interleave: i.interleave, zeroChecksum: i.zeroChecksum,
+		forwardTSN: i.forwardTSN, reconfig: i.reconfig, interleave: i.interleave, zeroChecksum: i.zeroChecksum, pad: i.pad,
 	}
 }
 
@@ -120,7 +120,7 @@ func (i *initChunk) said() *cookie {
 func (a *Association) adopt(k *cookie) {
 	a.peer = peerInfo{
 		tag: k.peerTag, tsn: k.peerTSN, forwardTSN: k.forwardTSN, reconfig: k.reconfig,
-		interleave: k.interleave && a.cfg.Interleave, zeroSum: k.zeroChecksum && a.cfg.DTLS,
+		interleave: k.interleave && a.cfg.Interleave, zeroSum: k.zeroChecksum && a.cfg.DTLS, pad: k.pad,
 	}
 	a.tx.size(a.pmtu.base, a.pmtu.size, a.peer.interleave)
 	a.rx.data.wide = a.peer.interleave

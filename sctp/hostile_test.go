@@ -148,7 +148,7 @@ func (a *Association) invariants(t testing.TB) {
 
 func TestClass24_HostilePeerIsBounded(t *testing.T) {
 	seeds := uint64(150)
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		seeds = 20
 	}
 	for seed := range seeds {

@@ -224,3 +224,33 @@ func TestChecksumOfZeroIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Interleaved messages which together are larger than the window are no
+// deadlock; those beyond every limit end the association.
+func TestUnfinishedMessagesBeyondTheWindow(t *testing.T) {
+	for _, c := range []struct {
+		streams uint16
+		budget  *Budget
+		ok      bool
+	}{{8, nil, true}, {60, nil, true}, {100, nil, false}, {8, NewBudget(64 << 20), true}, {8, NewBudget(100 << 10), false}} {
+		ab, ba := both(1, netem.Config{Delay: 5 * time.Millisecond, Loss: .01})
+		p := newPair(t, Config{Interleave: true, MaxSendBuffer: 64 << 20}, ab, ba)
+		p.a[1] = New(Config{Interleave: true, Rand: seeded(9), Budget: c.budget})
+		p.Ends[1] = p.a[1]
+		p.connect()
+		for sid := range c.streams {
+			p.write(0, sid, body(int(sid), 250<<10), SendOptions{})
+		}
+		done := p.Run(5*time.Minute, func() bool {
+			_, closed := p.closed(1)
+			return closed || len(p.got[1]) == int(c.streams)
+		})
+		err, closed := p.closed(1)
+		if !done || closed == c.ok || (closed && err != ErrPeerMessage) {
+			t.Errorf("%d streams: done %v, closed %v: %v; %d messages", c.streams, done, closed, err, len(p.got[1]))
+		}
+		if held := p.a[1].rx.data.limit; held > DefaultMaxReceiveMemory {
+			t.Errorf("window %d", held)
+		}
+	}
+}

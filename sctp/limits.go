@@ -131,6 +131,10 @@ const (
 	// next one.
 	maxResetRequest = 200
 
+	// staleAnswers is how often a peer may say that it is at a reset when it has
+	// acknowledged everything before it; then the request gets another number.
+	staleAnswers = 3
+
 	// maxRequests bounds the requests of RFC 6525 other than outgoing resets
 	// which wait for their turn.
 	maxRequests = 8

@@ -199,7 +199,7 @@ func TestReliableMessagesArriveOnceAndInOrder(t *testing.T) {
 	for _, im := range impairments {
 		t.Run(im.name, func(t *testing.T) {
 			seeds := im.seeds
-			if testing.Short() {
+			if testing.Short() || raceEnabled {
 				seeds = min(seeds, 5)
 			}
 			for seed := range seeds {

@@ -150,11 +150,9 @@ func (q *reassembly) takePart(sid uint16, s *inStream) *run {
 	runs := &q.runs
 	at := -1
 	if q.wide {
-		for i, p := range s.partial[0] {
-			if p.mid == s.next {
-				runs, at = &s.partial[0][i].runs, 0
-			}
-			break // they are in order, and what is before next was dropped
+		// They are in order, and what is before next was dropped.
+		if list := s.partial[0]; len(list) > 0 && list[0].mid == s.next {
+			runs, at = &list[0].runs, 0
 		}
 		if at < 0 || len(*runs) == 0 || !(*runs)[0].begin {
 			return nil
@@ -187,6 +185,7 @@ func (q *reassembly) reportPart(s *inStream, r *run) {
 	o.next, o.hint = r.last+1, len(r.buf)
 	o.size += len(r.buf)
 	s.unread.push(len(r.buf))
+	q.unread += len(r.buf)
 	q.events.push(Event{Kind: EventMessage, SID: r.sid, PPID: o.ppid, Data: r.buf, More: true})
 	q.freeRun(r)
 }

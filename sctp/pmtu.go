@@ -6,9 +6,15 @@ import (
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
-// pathMTU finds the largest packet the path carries by probes of a HEARTBEAT
-// and a PAD chunk (RFC 8899 §6.2, RFC 4820), whatever ICMP says of it. It
-// searches between Config.MTU, which every path must carry, and Config.MaxMTU.
+// pathMTU finds the largest packet the path carries by probes, whatever ICMP
+// says of it. It searches between Config.MTU, which every path must carry, and
+// Config.MaxMTU. A probe is a HEARTBEAT with a PAD chunk (RFC 8899 §6.2.1, RFC
+// 4820).
+//
+// Deviates: a peer must skip PAD chunks that it does not know (RFC 9260 §3.2);
+// werift 0.24 ends the association instead. One that does not list them (RFC 5061
+// §4.2.7) gets a HEARTBEAT with as much information, which comes back as long:
+// a size then counts if it passes both ways.
 //
 // No fragment is longer than Config.MTU has room for, whatever the size found:
 // one that was sent cannot be cut again (RFC 9260 §6.9), and so can always be
@@ -20,6 +26,7 @@ type pathMTU struct {
 
 	wanted bool // long packets were sent since the last probe
 	probe  int  // length of the probe under way; 0: none
+	info   int  // of which HEARTBEAT information
 	nonce  uint64
 	due    bool // the next packet is the probe
 	sent   bool // the last one was
@@ -29,6 +36,9 @@ type pathMTU struct {
 }
 
 const probeInfoLen = 12 // nonce and length
+
+// probeFrame is what a probe has besides the information.
+const probeFrame = headerLen + chunkHeaderLen + paramHeaderLen
 
 func newPathMTU(c *Config) pathMTU {
 	return pathMTU{base: c.MTU, most: c.MaxMTU, size: c.MTU, low: c.MTU, high: c.MaxMTU}
@@ -78,23 +88,36 @@ func (a *Association) sendProbe(now mono.Time) {
 	p.timer = now.Add(max(a.rto.rto, minProbeTimer))
 }
 
-// appendProbe writes the probe; pkt is a header. It goes beyond the congestion
-// window, and its loss says nothing of congestion (RFC 8899 §3 item 8).
-func (p *pathMTU) appendProbe(pkt []byte) []byte {
+// appendProbe writes the probe, with a PAD chunk or without; pkt is a header. It
+// goes beyond the congestion window, and its loss says nothing of congestion
+// (RFC 8899 §3 item 8).
+func (p *pathMTU) appendProbe(pkt []byte, pad bool) []byte {
 	p.due = false
 	p.tries++
+	p.info = probeInfoLen
+	if !pad {
+		p.info = p.probe - probeFrame
+	}
 	start := len(pkt)
 	pkt = beginParam(beginChunk(pkt, typeHeartbeat, 0), paramHeartbeatInfo)
+	info := len(pkt)
 	pkt = binary.BigEndian.AppendUint64(pkt, p.nonce)
 	pkt = binary.BigEndian.AppendUint32(pkt, uint32(p.probe))
-	binary.BigEndian.PutUint16(pkt[start+6:], paramHeaderLen+probeInfoLen)
+	pkt = extend(pkt, info+p.info)
+	binary.BigEndian.PutUint16(pkt[start+6:], uint16(paramHeaderLen+p.info))
 	pkt = endChunk(pkt, start)
-	start = len(pkt)
-	pkt = beginChunk(pkt, typePad, 0)
-	n := len(pkt)
-	pkt = pkt[:p.probe]
-	clear(pkt[n:])
-	return endChunk(pkt, start)
+	if pad {
+		start = len(pkt)
+		pkt = endChunk(extend(beginChunk(pkt, typePad, 0), p.probe), start)
+	}
+	return pkt
+}
+
+// extend adds zeros to b, which has the room for n bytes.
+func extend(b []byte, n int) []byte {
+	from := len(b)
+	clear(b[from:n])
+	return b[:n]
 }
 
 // onProbeTimer counts a probe lost after maxProbes tries, and begins a new
@@ -119,7 +142,7 @@ func (a *Association) onProbeTimer(now mono.Time) {
 // false when that is of no probe.
 func (a *Association) probeAnswered(now mono.Time, info []byte) bool {
 	p := &a.pmtu
-	if p.probe == 0 || len(info) != probeInfoLen ||
+	if p.probe == 0 || len(info) < probeInfoLen || len(info) != p.info ||
 		binary.BigEndian.Uint64(info) != p.nonce || binary.BigEndian.Uint32(info[8:]) != uint32(p.probe) {
 		return false
 	}

@@ -54,6 +54,40 @@ func TestPathMTUIsFound(t *testing.T) {
 	}
 }
 
+// A peer that does not say that it knows PAD chunks is sent none: werift ends
+// the association at the first.
+func TestPathMTUIsFoundWithoutPadChunks(t *testing.T) {
+	for _, path := range []int{0, 1300} {
+		n := netem.Config{Delay: 5 * time.Millisecond, MTU: path, Rate: 2e6}
+		ab, ba := both(1, n)
+		p := newPair(t, Config{}, ab, ba).connect()
+		if !p.a[0].peer.pad || !p.a[1].peer.pad {
+			t.Fatal("ours do not say that they know PAD")
+		}
+		p.a[0].peer.pad = false
+		p.Tap = func(from int, b []byte) {
+			for rest := b[headerLen:]; len(rest) > 0; {
+				c, more, ok := nextChunk(rest)
+				if !ok {
+					break
+				}
+				if rest = more; c.typ == typePad {
+					t.Error("a PAD chunk")
+				}
+			}
+		}
+		flow(p, 40*time.Second)
+		st := p.a[0].Stats()
+		low, high := 1408, 1408
+		if path > 0 {
+			low, high = path-2*probeStep, path
+		}
+		if st.MTU < low || st.MTU > high || st.PathProbes == 0 || st.Timeouts != 0 {
+			t.Errorf("path %d: %+v", path, st)
+		}
+	}
+}
+
 // Short messages need no longer packets.
 func TestPathIsNotProbedForNothing(t *testing.T) {
 	ab, ba := plain()

@@ -60,6 +60,7 @@ type reassembly struct {
 	maxParts int      // of one reported in parts; 0: none
 	touched  []uint16 // streams in parts with something new
 	bytes    int      // buffered or unconsumed
+	unread   int      // of bytes: reported, not consumed
 	entries  int      // runs, waiting messages and unconsumed messages
 	runs     []*run
 	streams  map[uint16]*inStream
@@ -319,6 +320,7 @@ func (q *reassembly) drain(s *inStream) {
 
 func (q *reassembly) deliver(s *inStream, r *run) {
 	s.unread.push(len(r.buf))
+	q.unread += len(r.buf)
 	q.events.push(Event{Kind: EventMessage, SID: r.sid, PPID: r.ppid, Unordered: r.unordered, Data: r.buf})
 	q.freeRun(r)
 }
@@ -344,6 +346,7 @@ func (q *reassembly) consume(sid uint16, n int) (had int) {
 		n -= k
 		had += k
 		q.bytes -= k
+		q.unread -= k
 		if *head == 0 {
 			s.unread.pop()
 			q.entries--

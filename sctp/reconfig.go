@@ -56,6 +56,7 @@ type reconfig struct {
 	sids    []uint16 // streams of the outgoing reset under way
 	last    uint32   // its last assigned TSN
 	due     bool     // send it with the next packet
+	stale   int      // answers that the peer is at it, with nothing left to wait for
 	heard   bool     // the peer answered that it is at it
 	timer   mono.Time
 
@@ -263,7 +264,7 @@ func (a *Association) finish(now mono.Time, err error) {
 		return
 	}
 	r.kind, r.current = 0, request{}
-	r.timer, r.due, r.check = 0, false, true
+	r.timer, r.due, r.check, r.stale = 0, false, true, 0
 	r.next++
 	if kind == paramOutgoingReset {
 		a.finishReset(err)
@@ -327,37 +328,31 @@ func (a *Association) handleReconfig(now mono.Time, c chunk) error {
 	return nil
 }
 
+// wellFormed reports whether a parameter has a length and a type it may have,
+// §4.
+func (p *param) wellFormed() bool {
+	n := len(p.value)
+	switch p.typ {
+	case paramResetResponse, paramAddOutgoing, paramAddIncoming:
+		return n >= 8
+	case paramOutgoingReset:
+		return n >= 12 && n&1 == 0
+	case paramIncomingReset:
+		return n >= 4 && n&1 == 0
+	case paramTSNReset:
+		return n >= 4
+	}
+	return false
+}
+
 func (a *Association) handleReconfigParam(now mono.Time, p param) error {
-	if len(p.value) < 4 {
+	if !p.wellFormed() {
 		return ErrMalformed
 	}
 	seq := binary.BigEndian.Uint32(p.value)
-	switch p.typ {
-	case paramResetResponse:
-		if len(p.value) < 8 {
-			return ErrMalformed
-		}
+	if p.typ == paramResetResponse {
 		a.handleResponse(now, seq, binary.BigEndian.Uint32(p.value[4:]), p.value[8:])
 		return nil
-	case paramOutgoingReset:
-		if len(p.value) < 12 || len(p.value)&1 != 0 {
-			return ErrMalformed
-		}
-	case paramAddOutgoing:
-		if len(p.value) < 8 {
-			return ErrMalformed
-		}
-	case paramIncomingReset:
-		if len(p.value)&1 != 0 {
-			return ErrMalformed
-		}
-	case paramAddIncoming:
-		if len(p.value) < 8 {
-			return ErrMalformed
-		}
-	case paramTSNReset:
-	default:
-		return ErrMalformed
 	}
 	r := &a.rc
 	switch seq {
@@ -510,6 +505,14 @@ func (a *Association) handleResponse(now mono.Time, seq, result uint32, more []b
 			// under way we could make none, which it may be waiting for.
 			a.finish(now, nil)
 			return
+		}
+		if r.kind == paramOutgoingReset && result == resultInProgress && !tsnLess(a.tx.base-1, r.last) {
+			// usrsctp repeats an answer of this kind for ever when the last TSN
+			// was skipped and not received; a new request makes it look again.
+			if r.stale++; r.stale >= staleAnswers {
+				r.stale = 0
+				r.next++
+			}
 		}
 		r.heard, a.tx.errors = true, 0
 		r.timer = now.Add(a.rto.rto)

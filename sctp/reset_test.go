@@ -263,3 +263,30 @@ func TestRequestsOfThePeerAreDeniedByDefault(t *testing.T) {
 		}
 	}
 }
+
+// A peer which has received everything and says without end that it is at it is
+// asked anew, with another number.
+func TestStaleAnswerToAResetIsAskedAgain(t *testing.T) {
+	a := established(t, Config{})
+	must(t, a.ResetStreams(simtest.Epoch, []uint16{1}))
+	now, first := simtest.Epoch, a.rc.next
+	for range staleAnswers {
+		out, _ := drain(a, now)
+		if has(out, typeReconfig) == nil {
+			t.Fatal("no request")
+		}
+		v := append(be32(a.rc.next), be32(resultInProgress)...)
+		must(t, a.HandlePacket(now, packet(a.tag, appendChunk(nil, typeReconfig, 0, appendParam(nil, paramResetResponse, v)))))
+		now = a.rc.timer
+		a.HandleTimeout(now)
+	}
+	if a.rc.next != first+1 || a.rc.kind != paramOutgoingReset {
+		t.Errorf("request %d after %d", a.rc.next, first)
+	}
+	drain(a, now)
+	v := append(be32(a.rc.next), be32(resultPerformed)...)
+	must(t, a.HandlePacket(now, packet(a.tag, appendChunk(nil, typeReconfig, 0, appendParam(nil, paramResetResponse, v)))))
+	if a.rc.kind != 0 {
+		t.Error("not done")
+	}
+}

@@ -143,6 +143,10 @@ func (a *Association) handleData(now mono.Time, c chunk) error {
 	}
 	filler := tsnLess(d.tsn, r.highest())
 	if !r.acceptable(d.tsn) || !r.data.fits(len(d.payload), filler) {
+		if d.tsn == r.cum+1 && r.stuck() {
+			a.fail(ErrPeerMessage, causeNoResource, nil)
+			return ErrPeerMessage
+		}
 		a.stats.WindowDrops++
 		r.gotUrgent = true // the answer to a zero window probe
 		return nil
@@ -161,6 +165,7 @@ func (a *Association) handleData(now mono.Time, c chunk) error {
 		a.fail(ErrPeerMessage, causeProtocol, []byte("message too large"))
 		return ErrPeerMessage
 	}
+	r.data.widen(a.cfg.Budget)
 	a.resumeReset(now)
 	return nil
 }

@@ -34,7 +34,7 @@ func (a *Association) Transmit(now mono.Time, b []byte) int {
 	pkt := appendHeader(b[:0], header{a.cfg.LocalPort, a.cfg.RemotePort, a.peer.tag})
 	if a.pmtu.due && a.state == stateEstablished {
 		if a.pmtu.probe <= len(b) {
-			pkt = a.pmtu.appendProbe(pkt)
+			pkt = a.pmtu.appendProbe(pkt, a.peer.pad)
 			a.pmtu.sent = true
 			if !a.peer.zeroSum {
 				seal(pkt)
@@ -243,10 +243,7 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	if !a.maySend(n) || (len(pkt) == headerLen && !a.mayBurst(now) && !t.tail.due) {
 		return pkt
 	}
-	c := sentChunk{msg: m, off: int32(m.sent), n: int32(n), sends: 1}
-	if m.unordered {
-		c.flags |= flagUnordered
-	}
+	c := sentChunk{msg: m, off: int32(m.sent), n: int32(n), sends: 1, flags: uint8(b2i(m.unordered)) * flagUnordered}
 	if m.sent == 0 {
 		if !m.cont {
 			c.flags |= flagBegin

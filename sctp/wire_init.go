@@ -20,6 +20,7 @@ const (
 	causeInvalidStream uint16 = 1
 	causeMissingParam  uint16 = 2
 	causeStaleCookie   uint16 = 3
+	causeNoResource    uint16 = 4
 	causeUnrecognized  uint16 = 6
 	causeInvalidParam  uint16 = 7
 	causeUnknownParams uint16 = 8
@@ -40,6 +41,7 @@ type initChunk struct {
 	reconfig         bool
 	interleave       bool   // I-DATA
 	zeroChecksum     bool   // what DTLS has checked needs no checksum
+	pad              bool   // knows PAD chunks (RFC 4820)
 	cookie           []byte // INIT ACK only; a view
 	unknown          []byte // parameters to report, raw and padded, at most maxEcho
 }
@@ -72,6 +74,7 @@ func parseInit(c chunk) (i initChunk, ok bool) {
 				i.forwardTSN = i.forwardTSN || chunkType(t) == typeForwardTSN
 				i.reconfig = i.reconfig || chunkType(t) == typeReconfig
 				i.interleave = i.interleave || chunkType(t) == typeIData
+				i.pad = i.pad || chunkType(t) == typePad
 			}
 		case paramZeroChecksum:
 			i.zeroChecksum = len(p.value) == 4 && binary.BigEndian.Uint32(p.value) == methodDTLS
@@ -119,6 +122,9 @@ func appendInit(b []byte, t chunkType, i *initChunk) []byte {
 		if i.forwardTSN {
 			ext = append(ext, byte(typeIForwardTSN))
 		}
+	}
+	if i.pad {
+		ext = append(ext, byte(typePad))
 	}
 	if i.zeroChecksum {
 		add(paramZeroChecksum, be32(methodDTLS))

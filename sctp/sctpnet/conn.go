@@ -177,6 +177,7 @@ func (c *Conn) finish(err error) {
 func (c *Conn) endStreams(err error) {
 	for _, s := range c.streams {
 		s.peerDone, s.gone, s.stale = true, true, true
+		close(s.done)
 		if s.err == nil {
 			s.err = err
 		}
@@ -189,7 +190,7 @@ func (c *Conn) endStreams(err error) {
 func (c *Conn) stream(id uint16, byPeer bool) *Stream {
 	s := c.streams[id]
 	if s == nil {
-		s = &Stream{c: c, id: id, changed: make(chan struct{})}
+		s = &Stream{c: c, id: id, changed: make(chan struct{}), done: make(chan struct{})}
 		s.readBy.init()
 		s.writeBy.init()
 		c.streams[id] = s

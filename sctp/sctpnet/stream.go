@@ -32,6 +32,7 @@ type Message struct {
 type Stream struct {
 	c       *Conn
 	id      uint16
+	done    chan struct{} // closed when gone
 	readBy  deadline
 	writeBy deadline
 
@@ -66,6 +67,7 @@ func (s *Stream) forget() {
 	if s.ourDone && s.peerDone && s.c.streams[s.id] == s {
 		delete(s.c.streams, s.id)
 		s.gone = true
+		close(s.done)
 	}
 }
 
@@ -184,7 +186,7 @@ func (s *Stream) WriteMessage(m Message, opt sctp.SendOptions) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		default:
 		}
-		err, room := s.tryWrite(&m, opt)
+		room, err := s.tryWrite(&m, opt)
 		if !errors.Is(err, sctp.ErrSendBufferFull) {
 			if err != nil {
 				return 0, err
@@ -199,17 +201,17 @@ func (s *Stream) WriteMessage(m Message, opt sctp.SendOptions) (int, error) {
 	}
 }
 
-func (s *Stream) tryWrite(m *Message, opt sctp.SendOptions) (err error, room <-chan struct{}) {
+func (s *Stream) tryWrite(m *Message, opt sctp.SendOptions) (room <-chan struct{}, err error) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case s.ended:
-		return net.ErrClosed, nil
+		return nil, net.ErrClosed
 	case c.over:
-		return c.why(), nil
+		return nil, c.why()
 	case s.gone:
-		return net.ErrClosed, nil
+		return nil, net.ErrClosed
 	}
 	now := mono.Now()
 	if m.More || c.assoc.MessageOpen(s.id) {
@@ -219,7 +221,7 @@ func (s *Stream) tryWrite(m *Message, opt sctp.SendOptions) (err error, room <-c
 	}
 	room = c.room
 	c.drain(now)
-	return err, room
+	return room, err
 }
 
 // BufferedAmount is the bytes written and not yet sent.
@@ -249,6 +251,10 @@ func (s *Stream) Close() error {
 	})
 	return nil
 }
+
+// Done is closed when both sides have closed the stream, so that its id is free
+// again, or the association has ended.
+func (s *Stream) Done() <-chan struct{} { return s.done }
 
 // LocalAddr implements net.Conn.
 func (s *Stream) LocalAddr() net.Addr { return s.c.LocalAddr() }
