@@ -23,6 +23,7 @@ type Certificate struct {
 	chain  [][]byte
 	signer crypto.Signer
 	kind   keyKind
+	expiry time.Time
 }
 
 // ErrCertificate: a certificate or key that cannot be used: give an ECDSA P-256
@@ -80,11 +81,15 @@ func NewCertificate(chain [][]byte, signer crypto.Signer) (*Certificate, error) 
 	if !ok || kind == kindNone || !pub.Equal(signer.Public()) {
 		return nil, ErrCertificate
 	}
-	return &Certificate{chain: chain, signer: signer, kind: kind}, nil
+	return &Certificate{chain: chain, signer: signer, kind: kind, expiry: leaf.NotAfter}, nil
 }
 
 // Chain returns the certificates in DER form, leaf first. Do not change them.
 func (c *Certificate) Chain() [][]byte { return c.chain }
+
+// Expires is when the leaf ceases to be valid. Peers of WebRTC do not look at it; who
+// keeps a certificate for many calls should take a new one before.
+func (c *Certificate) Expires() time.Time { return c.expiry }
 
 // Fingerprint digests the leaf; alg is "sha-256", "sha-384" or "sha-512", other
 // ones give ErrFingerprintSyntax.

@@ -182,3 +182,29 @@ func TestTenThousandSchedules(t *testing.T) {
 		t.Errorf("%d of %d did not connect", sum, seeds)
 	}
 }
+
+// Any MTU from 256 up is kept to the byte: no datagram is longer, and one is as long
+// where a message is longer than it (the ClientHello of DTLS 1.3; in 1.2 from 257 bytes
+// on the rest may be too little to begin a message with, see minFragment).
+func TestMTUIsUsedToTheByte(t *testing.T) {
+	both(t, func(t *testing.T, v uint16) {
+		for mtu := minMTU; mtu < 700; mtu += 3 {
+			w := newWorldOf(t, 1, v, func(c, s *Config) { c.MTU, s.MTU = mtu, mtu })
+			w.handshake()
+			w.settle()
+			if longest := slices.Max(w.sizes); longest > mtu || longest < mtu && (v == VersionDTLS13 || mtu < 400) {
+				t.Errorf("MTU %d: the longest datagram has %d bytes", mtu, longest)
+			}
+		}
+	})
+}
+
+func TestCertificateExpires(t *testing.T) {
+	c, err := GenerateCertificate(epochStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Expires(); !got.Equal(epochStart.Add(certValidity)) {
+		t.Error(got)
+	}
+}

@@ -20,7 +20,8 @@ type Config struct {
 
 	// NoCookies makes a listener believe addresses at once. Whoever can send from
 	// addresses of others then makes it do the work of a handshake and send 5
-	// times what it was sent (RFC 6347 §4.2.1).
+	// times what it was sent (RFC 6347 §4.2.1); and a client that starts again from
+	// the same port is not heard until its old connection has ended.
 	NoCookies bool
 	// ConnectionIDLen asks peers to mark their records with so many random bytes,
 	// 4 to 32, by which they are known when their address changes. 0: they are not

@@ -8,32 +8,43 @@ import (
 // deadline is a point in time as a channel that is closed when it has come.
 type deadline struct {
 	mu    sync.Mutex
+	ch    chan struct{} // nil: nobody has asked yet
+	count int           // how often it was set: a timer of an earlier time does nothing
 	timer *time.Timer
-	ch    chan struct{} // nil: as if open
 }
 
-// set changes it; zero means never. Whoever waits sees the change.
+// set changes it; zero means never. Whoever waits for one that has not come waits for
+// the new one.
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil && !d.timer.Stop() {
-		<-d.ch // it is running: let it close this channel and no other
+	d.count++
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
 	}
-	d.timer = nil
-	closed := d.ch != nil && isClosed(d.ch)
-	if d.ch == nil || closed {
+	if d.ch == nil || isClosed(d.ch) {
 		d.ch = make(chan struct{})
 	}
-	ch := d.ch
-	switch wait := time.Until(t); {
-	case t.IsZero():
-	case wait > 0:
-		d.timer = time.AfterFunc(wait, func() { close(ch) })
-	default:
-		close(ch)
+	if t.IsZero() {
+		return
 	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		close(d.ch)
+		return
+	}
+	count := d.count
+	d.timer = time.AfterFunc(wait, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.count == count {
+			close(d.ch)
+		}
+	})
 }
 
+// wait returns what is closed when the deadline has come.
 func (d *deadline) wait() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
