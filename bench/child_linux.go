@@ -23,6 +23,7 @@ import (
 var children = map[string]func() (http.Handler, error){
 	"serve-sluice":       func() (http.Handler, error) { return newServer(newSluiceSFU()) },
 	"serve-pion":         func() (http.Handler, error) { return newServer(newPionSFU(true)) },
+	"serve-pion-mux":     func() (http.Handler, error) { return newServer(newPionMux()) },
 	"serve-pion-bare":    func() (http.Handler, error) { return newServer(newPionSFU(false)) },
 	"serve-floor-gso":    func() (http.Handler, error) { return newServer(newFloorGSO()) },
 	"serve-floor-sendto": func() (http.Handler, error) { return newServer(newFloorSendto()) },

@@ -125,7 +125,6 @@ func TestChoose(t *testing.T) {
 		{"beta alpha/xy", false, "alpha:xy/1 beta:z"},
 		{"alpha/q", false, "!no case"},
 		{"gamma", false, "!no scenario"},
-		{"steer", false, "!not built yet"},
 	} {
 		got, err := choose(testTable(), strings.Fields(c.args), c.quick)
 		if part, isErr := strings.CutPrefix(c.want, "!"); isErr {
@@ -210,7 +209,6 @@ func TestCommandLine(t *testing.T) {
 		{"-list", 0, "pion-bare"},
 		{"", 2, "usage"},
 		{"-nonsense srtp", 2, "nonsense"},
-		{"steer", 2, "not built yet"},
 		{"-peers nobody srtp", 2, "nobody"},
 		{"-save a/b srtp", 2, "version"},
 	} {
@@ -222,9 +220,9 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// The contract's scenarios are either built or said to be planned.
+// The contract's scenarios are all there.
 func TestNoScenarioIsForgotten(t *testing.T) {
-	names := slices.Clone(planned)
+	var names []string
 	for _, s := range scenarios() {
 		names = append(names, s.name)
 	}

@@ -49,9 +49,6 @@ A SCENARIO is a name, or a name and the beginning of its cases, such as
 srtp/protect/gcm128 or fanout/video/1x50.
 
 %s
-Planned, and not in the list before they are built:
-  %s
-
 flags:
 `
 
@@ -60,7 +57,7 @@ func help(w io.Writer, fs *flag.FlagSet) {
 	for _, s := range scenarios() {
 		fmt.Fprintf(&b, "  %-10s %s\n", s.name, s.about)
 	}
-	fmt.Fprintf(w, intro, "scenarios:\n"+b.String(), strings.Join(planned, " "))
+	fmt.Fprintf(w, intro, "scenarios:\n"+b.String())
 	fs.SetOutput(w)
 	fs.PrintDefaults()
 	fmt.Fprint(w, `

@@ -45,11 +45,8 @@ func (s *scenario) whyNot() string {
 // scenarios is the table. A new one is a file with a constructor, and a line
 // here.
 func scenarios() []*scenario {
-	return []*scenario{microScenario(), cryptoScenario(), srtpScenario(), socketsScenario(), fanoutScenario(), sctpScenario(), dataScenario(), handshakeScenario(), connectScenario(), memoryScenario()}
+	return []*scenario{microScenario(), cryptoScenario(), srtpScenario(), socketsScenario(), fanoutScenario(), sctpScenario(), dataScenario(), handshakeScenario(), connectScenario(), memoryScenario(), steerScenario()}
 }
-
-// planned are the names of the contract that nothing measures yet.
-var planned = []string{"steer"}
 
 // A selection is a scenario and those of its cases that were asked for.
 type selection struct {
@@ -65,11 +62,7 @@ func choose(table []*scenario, args []string, quick bool) ([]selection, error) {
 	for _, arg := range args {
 		name, prefix, _ := strings.Cut(strings.Trim(arg, "/"), "/")
 		i := slices.IndexFunc(table, func(s *scenario) bool { return s.name == name })
-		switch {
-		case i >= 0:
-		case slices.Contains(planned, name):
-			return nil, fmt.Errorf("scenario %q is planned and not built yet; -list shows those that are", name)
-		default:
+		if i < 0 {
 			return nil, fmt.Errorf("no scenario %q; -list shows them", name)
 		}
 		s := table[i]

@@ -25,6 +25,7 @@ func newLoadHandler() (http.Handler, error) {
 	mux.Handle("POST /join", handle(func(r *http.Request) (none struct{}, err error) {
 		j := load.Joining{
 			URL: r.FormValue("url"), Kind: load.Kind(r.FormValue("kind")), Plain: r.FormValue("plain") != "", NACK: r.FormValue("nack") != "",
+			Sink: r.FormValue("sink") != "",
 		}
 		if j.Viewers, err = strconv.Atoi(r.FormValue("n")); err != nil {
 			return none, err
@@ -60,6 +61,7 @@ func newLoadHandler() (http.Handler, error) {
 		}
 		return none, l.Start(list)
 	}))
+	steerLoad(mux, l, find)
 	mux.Handle("POST /measure", handle(func(r *http.Request) (load.Result, error) {
 		d, err := time.ParseDuration(r.FormValue("for"))
 		if err != nil {

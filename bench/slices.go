@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
-	"slices"
 	"time"
 )
 
@@ -39,8 +38,12 @@ func interleave(cs []contender, rounds int) [][]float64 {
 // again several times over what the change of processes costs.
 const remoteTime = 5 * sliceTime
 
-// turns is interleave with contenders in other processes. Behind those the
-// caches are cold: then each slice starts with a run that does not count.
+// warmTime is how long a contender works uncounted before its slice: caches,
+// branch predictors and the units for wide vectors, which the processor switches
+// off while others take their turn, are then as in steady work.
+const warmTime = 100 * time.Microsecond
+
+// turns is interleave with contenders in other processes.
 func turns(cs []contender, rounds int) ([][]float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -53,7 +56,6 @@ func turns(cs []contender, rounds int) ([][]float64, error) {
 			slice(c, 0) // warms caches, branch predictors and tables
 		}
 	}
-	cold := slices.ContainsFunc(cs, func(c contender) bool { return c.turn != nil })
 	clock := clockCost()
 	all := make([][]float64, len(cs))
 	for round := range rounds {
@@ -67,9 +69,7 @@ func turns(cs []contender, rounds int) ([][]float64, error) {
 				}
 				all[i] = append(all[i], ns)
 			} else {
-				if cold {
-					once(c)
-				}
+				warm(c)
 				all[i] = append(all[i], slice(c, clock))
 			}
 		}
@@ -78,6 +78,13 @@ func turns(cs []contender, rounds int) ([][]float64, error) {
 		}
 	}
 	return all, nil
+}
+
+// warm lets c work for warmTime.
+func warm(c contender) {
+	for t := time.Now(); time.Since(t) < warmTime; {
+		once(c)
+	}
 }
 
 // once does one run that nobody counts.

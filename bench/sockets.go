@@ -18,7 +18,11 @@ type socketCase struct {
 	// merged: what is read comes in runs, as a network card or a sender of this
 	// machine leaves them (UDP_GRO).
 	merged bool
+	veth   bool // vethCase, which is like no other
 }
+
+// vethCase is of the interface's ring (AF_XDP).
+const vethCase = "tx/audio/500dst/veth"
 
 const (
 	socketSize      = 1200 // bytes a datagram
@@ -50,7 +54,7 @@ func socketsScenario() *scenario {
 	s := &scenario{
 		name:  "sockets",
 		about: "CPU time of the thread per delivered datagram of 1200 bytes: sent to 64 receivers, or read",
-		quick: []string{"tx/burst1/64dst", "tx/burst8/64dst", "tx/burst8/64dst/nooffload", "tx/burst32/64dst", "rx/burst1", "rx/burst16", "rx/burst16/merged"},
+		quick: []string{"tx/burst1/64dst", "tx/burst8/64dst", "tx/burst8/64dst/nooffload", "tx/burst32/64dst", "rx/burst1", "rx/burst16", "rx/burst16/merged", vethCase},
 		// go-net is one system call a datagram, Pion's way; sendmmsg and recvmmsg
 		// are ours with segmentation offload and merging switched off.
 		peers: []peer{goNet, goNetAll, sendmmsg, recvmmsg}, missing: fanoutMissing, measure: measureSockets,
@@ -62,11 +66,14 @@ func socketsScenario() *scenario {
 			}
 		}
 	}
-	s.cases = append(s.cases, "rx/burst1", "rx/burst4", "rx/burst8", "rx/burst16", "rx/burst32", "rx/burst4/merged", "rx/burst16/merged")
+	s.cases = append(s.cases, "rx/burst1", "rx/burst4", "rx/burst8", "rx/burst16", "rx/burst32", "rx/burst4/merged", "rx/burst16/merged", vethCase)
 	return s
 }
 
 func parseSocket(path string) (c socketCase, err error) {
+	if path == vethCase {
+		return socketCase{send: true, burst: 1, veth: true}, nil
+	}
 	parts := strings.Split(path, "/")
 	bad := fmt.Errorf("%q is no case of sockets", path)
 	if len(parts) < 2 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -25,10 +26,14 @@ func measureSockets(r *run, cases []string, peers []peer) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range peers {
-			if !c.plays(p) {
-				continue
+		able := slices.DeleteFunc(slices.Clone(peers), func(p peer) bool { return !c.plays(p) })
+		if c.veth {
+			if err := vethOne(r, path, able, rounds); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
 			}
+			continue
+		}
+		for _, p := range able {
 			if err := socketsOne(r, path, c, p, rounds); err != nil {
 				return fmt.Errorf("%s: %s: %w", path, p.name, err)
 			}

@@ -154,7 +154,7 @@ var families = []struct{ name, network, bind, ip string }{
 	{"dual stack, ipv6", "udp", "[::]:0", "::1"},
 }
 
-func TestFlowsGoWhereTheMapSays(t *testing.T) {
+func TestClass52_FlowsGoWhereTheMapSays(t *testing.T) {
 	needPrograms(t)
 	for _, f := range families {
 		for n := 2; n <= 4; n++ {
@@ -280,7 +280,7 @@ func TestRebindingMovesTheFlow(t *testing.T) {
 	}
 }
 
-func TestFullMapFallsBackToTheHash(t *testing.T) {
+func TestClass52_FullMapFallsBackToTheHash(t *testing.T) {
 	needPrograms(t)
 	g := newGroup(t, "udp4", "127.0.0.1:0", 2)
 	s := g.steer(Config{Flows: 4})
@@ -305,7 +305,7 @@ func TestFullMapFallsBackToTheHash(t *testing.T) {
 }
 
 // A loader that dies leaves its program with the sockets.
-func TestSteeringOutlivesItsLoader(t *testing.T) {
+func TestClass52_SteeringOutlivesItsLoader(t *testing.T) {
 	needPrograms(t)
 	g := newGroup(t, "udp4", "127.0.0.1:0", 2)
 	s := g.steer(Config{})
@@ -357,7 +357,7 @@ func TestRefusals(t *testing.T) {
 
 // Privilege belongs to a thread in Linux, so one thread gives its away and is
 // not used again.
-func TestWithoutPrivilege(t *testing.T) {
+func TestClass52_WithoutPrivilege(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("run as root: there is no privilege to give away")
 	}

@@ -45,7 +45,7 @@ func check(ufrag string) []byte {
 
 // The kernel itself: first by user fragment, then by flow, after a rebinding
 // and under new credentials too, and by hash with hand-over when it is off.
-func TestKernelSteersEachTransportToItsShard(t *testing.T) {
+func TestClass52_KernelSteersEachTransportToItsShard(t *testing.T) {
 	err := bpf.Supported()
 	if err != nil && os.Getenv("SLUICE_INTEROP") == "1" && os.Getuid() == 0 {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func TestFlowsFollowATransportsAddresses(t *testing.T) {
 }
 
 // Datagrams of an address that found no room come by hash, to any shard.
-func TestFullFlowMapLosesNoSession(t *testing.T) {
+func TestClass52_FullFlowMapLosesNoSession(t *testing.T) {
 	r, f := newSteeredRig(t, 3, 1)
 	r.newPeer(0, srtp.AEAD_AES_128_GCM)
 	pub := r.newPeer(0, srtp.AEAD_AES_128_GCM)
@@ -146,7 +146,7 @@ func TestFullFlowMapLosesNoSession(t *testing.T) {
 	}
 }
 
-func TestWithoutSteeringTheHashDecides(t *testing.T) {
+func TestClass52_WithoutSteeringTheHashDecides(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg    Config
 		err    error

@@ -32,6 +32,7 @@ type conn struct {
 	stats   counters
 	rx      receiver
 	tx      transmitter
+	ring    *xdp // tx's, to be closed
 }
 
 func listen(cfg Config) (Conn, error) { return open(cfg, systemCalls{}) }
@@ -69,6 +70,11 @@ func open(cfg Config, sys kernel) (*conn, error) {
 	c.rx.init(c)
 	if !cfg.NoGRO {
 		c.rx.merge(fd)
+	}
+	if cfg.XDP != "" {
+		// Without it datagrams go by the socket; XDPWorks tells why.
+		c.ring, _ = openXDP(cfg.XDP)
+		c.tx.xdp = c.ring
 	}
 	c.tx.init(c)
 	return c, nil
@@ -189,6 +195,11 @@ func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// refuses reports whether an address is none, or not of the socket's family.
+func (c *conn) refuses(a netip.AddrPort) bool {
+	return !a.IsValid() || c.family == unix.AF_INET && !a.Addr().Is4()
+}
+
 func (c *conn) SetTimeout(at mono.Time)   { c.timeout = at }
 func (c *conn) SetEager(on bool)          { c.pace.eager = on }
 func (c *conn) LocalAddr() netip.AddrPort { return c.local }
@@ -201,6 +212,9 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 func (c *conn) Close() error {
 	err := c.file.Close()
+	if c.ring != nil {
+		err = errors.Join(err, c.ring.close())
+	}
 	return errors.Join(err, c.poller.file.Close())
 }
 

@@ -3,7 +3,8 @@
 // equal-sized datagrams to one receiver as a single generic segmentation
 // offload message (UDP_SEGMENT), datagrams that the kernel has merged told apart
 // again (UDP_GRO), destination addresses, times of arrival and ECN marks read
-// with each datagram.
+// with each datagram. What goes out alone may go by an interface's own ring
+// (AF_XDP), which costs less than half.
 //
 // A Conn belongs to one goroutine, save for Wake, Close, LocalAddr, Stats and
 // the Writers made from it, each of which belongs to one goroutine of its own.

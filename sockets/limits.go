@@ -35,6 +35,31 @@ const (
 	landings = 32
 	landing  = 1 << 16
 
+	// xdpFrames is how many frames of xdpFrame bytes an interface's ring has: 4
+	// MiB a socket. What does not fit waits as in a full buffer.
+	xdpFrames = 2048
+	xdpFrame  = 2048
+
+	// maxQueues is how many queues of an interface are tried for one that is
+	// free; each socket has its own.
+	maxQueues = 64
+
+	// queueWait is for how long Listen waits until a queue is free, and
+	// queueRetry how often it tries.
+	queueWait  = 500 * time.Millisecond
+	queueRetry = 5 * time.Millisecond
+
+	// maxHops bounds the remote addresses whose way is known, 150 bytes each;
+	// beyond it all are looked up again. maxAsks bounds the look-ups of one
+	// write, some 10 µs each; what is beyond goes by the kernel meanwhile.
+	maxHops = 1 << 16
+	maxAsks = 8
+
+	// hopLife is for how long a way stays true without a look, twice as long
+	// while others are looked up, and hopRetry one that leads by the kernel.
+	hopLife  = 2 * time.Second
+	hopRetry = 200 * time.Millisecond
+
 	// maxRun bounds the bytes of one segmented message: the largest UDP
 	// payload over IPv4, 65535 - 20 - 8. Longer runs become several messages.
 	maxRun = 65507

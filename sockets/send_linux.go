@@ -17,6 +17,7 @@ const txControl = 96
 // message owner[k] up to, but not including, end[k].
 type transmitter struct {
 	c     *conn
+	xdp   *xdp // nil: everything goes by the socket
 	hs    [writeBatch]mmsghdr
 	iovs  [writeBatch]unix.Iovec
 	names [writeBatch]unix.RawSockaddrInet6
@@ -50,6 +51,14 @@ func (t *transmitter) init(c *conn) {
 
 // WriteBatch implements Writer.
 func (t *transmitter) WriteBatch(ms []Message) (int, error) {
+	if t.xdp != nil {
+		return t.writeXDP(ms)
+	}
+	return t.writeBatch(ms)
+}
+
+// writeBatch sends by the socket.
+func (t *transmitter) writeBatch(ms []Message) (int, error) {
 	done, off := 0, 0 // messages before done are finished, ms[done] up to off
 	for done < len(ms) {
 		t.fill(ms, done, off)
@@ -137,7 +146,7 @@ func (t *transmitter) fill(ms []Message, i, off int) {
 		if m.Whole && t.k > 0 {
 			return
 		}
-		if !m.Addr.IsValid() || t.c.family == unix.AF_INET && !m.Addr.Addr().Is4() {
+		if t.c.refuses(m.Addr) {
 			// Counted when it comes first, so that it is counted once.
 			if t.k > 0 {
 				return

@@ -14,6 +14,9 @@ import (
 // full (EAGAIN, ENOBUFS). Messages from the returned index on were not sent.
 var ErrWouldBlock = errors.New("sockets: send buffer full")
 
+// ErrNoXDP says that Config.XDP cannot be; the error that wraps it tells why.
+var ErrNoXDP = errors.New("sockets: AF_XDP does not work here")
+
 // Message is one datagram, or a run of datagrams to one receiver.
 type Message struct {
 	// Buf is the payload. ReadBatch fills Buf[:cap(Buf)] from the start and
@@ -91,6 +94,8 @@ type Stats struct {
 	GSOFallbacks            uint64 // segmented messages refused by the kernel, then sent plainly
 	GRORuns                 uint64 // received runs of datagrams that the kernel had merged
 	GROFallbacks            uint64 // times merging was switched off, for a run longer than any may be
+	XDPSent                 uint64 // of Sent, by the ring of Config.XDP
+	XDPFallbacks            uint64 // times that ring was given up, as when its interface is gone
 	Wakeups                 uint64 // times ReadBatch found nothing and parked
 	Sleeps                  uint64 // times it slept instead, for MaxWakeupDelay at most
 	Overflowed              uint64 // datagrams the kernel dropped because the read buffer was full, as far as it told
@@ -116,6 +121,8 @@ func (s *Stats) Add(b Stats) {
 	s.GSOFallbacks += b.GSOFallbacks
 	s.GRORuns += b.GRORuns
 	s.GROFallbacks += b.GROFallbacks
+	s.XDPSent += b.XDPSent
+	s.XDPFallbacks += b.XDPFallbacks
 	s.Wakeups += b.Wakeups
 	s.Sleeps += b.Sleeps
 	s.Overflowed += b.Overflowed
@@ -129,7 +136,7 @@ type counters struct {
 	received, receivedBytes, sent, sentBytes, reads, writes atomic.Uint64
 	truncated, readErrors, sendErrors, wouldBlock           atomic.Uint64
 	gsoRuns, gsoFallbacks, wakeups, sleeps, overflowed      atomic.Uint64
-	messages, groRuns, groFallbacks                         atomic.Uint64
+	messages, groRuns, groFallbacks, xdpSent, xdpFallbacks  atomic.Uint64
 	runs                                                    [RunSizes]atomic.Uint64
 }
 
@@ -142,6 +149,7 @@ func (c *counters) snapshot() Stats {
 		SendErrors: c.sendErrors.Load(), WouldBlock: c.wouldBlock.Load(),
 		Messages: c.messages.Load(), GSORuns: c.gsoRuns.Load(), GSOFallbacks: c.gsoFallbacks.Load(),
 		GRORuns: c.groRuns.Load(), GROFallbacks: c.groFallbacks.Load(),
+		XDPSent: c.xdpSent.Load(), XDPFallbacks: c.xdpFallbacks.Load(),
 		Wakeups: c.wakeups.Load(), Sleeps: c.sleeps.Load(), Overflowed: c.overflowed.Load(),
 	}
 	for i := range st.Runs {
@@ -177,6 +185,16 @@ type Config struct {
 	// NoGRO keeps the kernel from merging the datagrams of a sender that come
 	// together. ReadBatch tells them apart either way.
 	NoGRO bool
+	// XDP, if not empty, is the name of an Ethernet interface into whose ring
+	// WriteBatch puts datagrams that go out alone (AF_XDP, copy mode): cheaper
+	// where bursts are short, as with audio. It needs CAP_NET_ADMIN and
+	// CAP_NET_RAW, and a queue of the interface for each socket; XDPWorks tells
+	// what is missing, without which datagrams go as ever. So do runs, what the
+	// kernel routes over another interface, to neighbours whose link-layer
+	// address it does not know, or what is too long for the interface. What goes
+	// by the ring is seen by no packet filter, queueing discipline or capture.
+	// Linux only.
+	XDP string
 	// Portable selects the net.UDPConn twin on every system.
 	Portable bool
 }

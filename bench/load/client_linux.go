@@ -3,9 +3,12 @@ package load
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/ice"
@@ -52,6 +55,7 @@ type client struct {
 	received bool   // anything since the stretch began
 	seen     seen   // of the stretch
 	nacker   nacker
+	sunk     uint64 // of a sink
 }
 
 func newClient(g *Group, cert *dtls.Certificate) (*client, error) {
@@ -59,6 +63,11 @@ func newClient(g *Group, cert *dtls.Certificate) (*client, error) {
 	var err error
 	if c.fd, c.local, err = listen(g.addr); err != nil {
 		return nil, err
+	}
+	if g.sink && g.publisher != nil { // of viewers
+		if err := sink(c.fd); err != nil {
+			return nil, errors.Join(err, unix.Close(c.fd))
+		}
 	}
 	var seed [4]byte
 	rand.Read(seed[:])

@@ -18,27 +18,30 @@ type Group struct {
 	addr      netip.Addr // of the clients' sockets
 	plain     bool
 	nack      bool
+	sink      bool
 	publisher *client
 	viewers   []*client
 
-	source source
-	active bool
-	base   mono.Time // of the source's clock
-	seq    uint16
-	twcc   uint16
-	sent   uint32 // ever: the index of the next packet
-	first  uint32 // index of the stretch's first packet
-	got    uint64
-	bad    uint64     // packets that do not authenticate, or hold no stamp
-	chance *rand.Rand // nil: nothing is dropped
-	loss   float64
-	lost   uint64 // media packets dropped on arrival
-	mended uint64 // of those missing, delivered later
-	ask    []uint16
-	delays []int32 // µs
-	shots  []shot
-	packet []byte
-	out    []byte
+	source  source
+	active  bool
+	base    mono.Time // when the source's clock stood at elapsed
+	elapsed time.Duration
+	speed   float64 // of that clock
+	seq     uint16
+	twcc    uint16
+	sent    uint32 // ever: the index of the next packet
+	first   uint32 // index of the stretch's first packet
+	got     uint64
+	bad     uint64     // packets that do not authenticate, or hold no stamp
+	chance  *rand.Rand // nil: nothing is dropped
+	loss    float64
+	lost    uint64 // media packets dropped on arrival
+	mended  uint64 // of those missing, delivered later
+	ask     []uint16
+	delays  []int32 // µs
+	shots   []shot
+	packet  []byte
+	out     []byte
 }
 
 // Result is a measured stretch.
@@ -64,12 +67,22 @@ func (r *Result) Loss() float64 {
 
 func newGroup(l *Loop, j Joining) *Group {
 	kind := j.Kind
-	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, source: source{kind: kind}, base: mono.Now(), packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, sink: j.Sink, source: source{kind: kind}, base: mono.Now(), speed: 1, packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+}
+
+// clock is the source's.
+func (g *Group) clock(now mono.Time) time.Duration {
+	return g.elapsed + time.Duration(float64(now.Sub(g.base))*g.speed)
+}
+
+// pace changes the clock's speed.
+func (g *Group) pace(now mono.Time, speed float64) {
+	g.elapsed, g.base, g.speed = g.clock(now), now, speed
 }
 
 // begin lets the k-th of n groups that publish together do so.
 func (g *Group) begin(now mono.Time, k, n int) {
-	g.source.skip(now.Sub(g.base))
+	g.source.skip(g.clock(now))
 	g.source.stagger(k, n)
 	g.active = true
 }
@@ -133,7 +146,7 @@ func (g *Group) count(ns int64) {
 
 // publish sends what is due.
 func (g *Group) publish(now mono.Time) {
-	g.shots = g.source.due(now.Sub(g.base), g.shots[:0])
+	g.shots = g.source.due(g.clock(now), g.shots[:0])
 	for _, s := range g.shots {
 		g.send(s)
 	}

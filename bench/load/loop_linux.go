@@ -126,7 +126,7 @@ func (l *Loop) receive(now mono.Time, c *client) {
 				c.control(now, b)
 			case rtcp.IsRTCP(b):
 				if c.rtcp(now, b) && c == c.group.publisher {
-					c.group.source.keyframe(now.Sub(c.group.base))
+					c.group.source.keyframe(c.group.clock(now))
 				}
 			case c.agent == nil:
 				c.media(now, b, at)
@@ -170,7 +170,7 @@ func (l *Loop) timeouts(now mono.Time) {
 			c.timeout(now)
 		}
 		if c.out != nil && now >= c.report {
-			c.sendReport(now, c.group.timestamp(now.Sub(c.group.base)))
+			c.sendReport(now, c.group.timestamp(c.group.clock(now)))
 		}
 		if c.group.nack {
 			c.askAgain(now)
@@ -199,6 +199,7 @@ type Joining struct {
 	// comes back the server's.
 	Plain bool
 	NACK  bool // viewers ask for what is missing
+	Sink  bool // viewers' sockets drop media and count it; only Sunk tells
 }
 
 // Join connects a publisher and its viewers. It returns when all are
