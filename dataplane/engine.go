@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicertc/sluice/bpf"
 	"github.com/sluicertc/sluice/ice"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/sctp"
@@ -51,6 +52,11 @@ type Config struct {
 	// MaxFlows bounds the remote addresses that are steered, 0 for
 	// bpf.DefaultFlows. Datagrams of others are handed over between shards.
 	MaxFlows int
+	// Filter, if its Interface is set, has the kernel drop there what no WebRTC
+	// peer sends to the engine's port, and too much from addresses that are not
+	// known (package bpf). Ports and Steering are set by the Engine. Where the
+	// system cannot, that is logged.
+	Filter bpf.FilterConfig
 	// Logger receives what an operator should know; nil means slog.Default.
 	Logger *slog.Logger
 }
@@ -62,7 +68,10 @@ type Engine struct {
 	shards []*Shard
 	next   atomic.Uint32
 
-	steered *steering // nil: the kernel's hash decides. Set before the lanes start
+	// Set before the lanes start.
+	steered *steering // nil: the kernel's hash decides
+	filter  filter    // nil: none
+	known   *steering // tells the filter the addresses where nothing steers; nil: need not
 
 	mu     sync.RWMutex // taken by ctl lanes and callers, never by a data lane
 	ufrags map[string]registration
@@ -114,6 +123,9 @@ func New(cfg Config) (*Engine, error) {
 		}
 	}
 	e.steer(&cfg, loadSteering)
+	if err := e.guard(cfg.Filter, attachFilter); err != nil {
+		return nil, errors.Join(fmt.Errorf("dataplane: %w", err), e.Close())
+	}
 	for _, s := range e.shards {
 		e.running.Add(2)
 		go s.run()
@@ -157,6 +169,9 @@ func (e *Engine) Close() error {
 	var err error
 	for _, s := range e.shards {
 		err = errors.Join(err, s.conn.Close())
+	}
+	if e.filter != nil {
+		err = errors.Join(err, e.filter.Close())
 	}
 	if e.steered != nil {
 		err = errors.Join(err, e.steered.flows.Close())

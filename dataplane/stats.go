@@ -26,6 +26,7 @@ type Stats struct {
 	Channels                   ChannelStats
 	Sockets                    sockets.Stats
 	Steering                   SteeringStats
+	Filter                     FilterStats
 	// Stages are what one turn of 64 spent where: nanoseconds divided by packets
 	// are what a packet costs.
 	Stages             [NumStages]StageStats
@@ -34,7 +35,7 @@ type Stats struct {
 
 // Stats reads the counters.
 func (e *Engine) Stats() Stats {
-	st := Stats{Drops: map[string]uint64{}, Shards: len(e.shards), Steering: e.steered.stats()}
+	st := Stats{Drops: map[string]uint64{}, Shards: len(e.shards), Steering: e.steered.stats(), Filter: e.filterStats()}
 	for _, s := range e.shards {
 		c := &s.count
 		for d := range numDrops {

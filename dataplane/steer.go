@@ -110,8 +110,10 @@ func (s *steering) remove(t *Transport, addrs ...netip.AddrPort) {
 
 // unsteer is remove, on the ctl lane of t's shard. Data lane.
 func (t *Transport) unsteer(addrs ...netip.AddrPort) {
-	if s := t.engine.steered; s != nil && len(addrs) > 0 {
-		t.shard.lane.Post(func(mono.Time) { s.remove(t, addrs...) })
+	for _, s := range []*steering{t.engine.steered, t.engine.known} {
+		if s != nil && len(addrs) > 0 {
+			t.shard.lane.Post(func(mono.Time) { s.remove(t, addrs...) })
+		}
 	}
 }
 

@@ -117,6 +117,9 @@ func (t *Transport) AddRemote(via *Shard, addr netip.AddrPort) {
 			t.forgetOldest()
 		}
 	}
+	if k := t.engine.known; k != nil {
+		k.add(addr, t)
+	}
 	if t.engine.steered == nil {
 		if via != t.shard {
 			via.Post(admit)

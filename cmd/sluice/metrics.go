@@ -51,6 +51,7 @@ var (
 	descSteered    = desc("steered_datagrams_total", "Datagrams given to a shard by the BPF program, by what decided.", "by")
 	descFlows      = desc("steering_flows", "Remote addresses steered to a shard.")
 	descRefused    = desc("steering_refused_total", "Remote addresses that found no room in the flow map.")
+	descFilter     = desc("filter_datagrams_total", "Datagrams to the port that the filter let through or dropped, by why.", "verdict", "why")
 	descStageNs    = desc("stage_sampled_nanoseconds_total", "Time that sampled turns of the data lanes spent in a stage.", "stage")
 	descStagePkts  = desc("stage_sampled_packets_total", "Packets that went through a stage in sampled turns.", "stage")
 	descSCTP       = desc("sctp_associations", "SCTP associations, which carry data channels.")
@@ -110,6 +111,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(descStagePkts, x.Packets, stage)
 	}
 	collectSteering(count, gauge, &s.Steering)
+	for _, x := range []struct {
+		verdict, why string
+		n            uint64
+	}{
+		{"passed", "media", s.Filter.Passed}, {"passed", "known", s.Filter.Known}, {"passed", "within_rate", s.Filter.Admitted},
+		{"dropped", "foreign", s.Filter.Foreign}, {"dropped", "stun_rate", s.Filter.STUN}, {"dropped", "hello_rate", s.Filter.Hello},
+	} {
+		count(descFilter, x.n, x.verdict, x.why)
+	}
 	collectSCTP(ch, count, &s.Channels)
 	k := &s.Sockets
 	ch <- runs(k)

@@ -40,6 +40,7 @@ type options struct {
 	wakeupDelay     time.Duration
 	runPadding      int
 	snap            bool
+	filter, xdp     string
 	tlsCert, tlsKey string
 	debugPublic     bool
 	logLevel        slog.Level
@@ -86,6 +87,8 @@ func (o *options) flags(r *raw) *flag.FlagSet {
 	fs.DurationVar(&o.wakeupDelay, "max-wakeup-delay", time.Millisecond, "")
 	fs.IntVar(&o.runPadding, "max-run-padding", 0, "")
 	fs.BoolVar(&o.snap, "snap", false, "")
+	fs.StringVar(&o.filter, "filter", "", "")
+	fs.StringVar(&o.xdp, "xdp", "", "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "")
 	fs.BoolVar(&o.debugPublic, "debug-public", false, "")

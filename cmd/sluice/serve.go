@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicertc/sluice/bpf"
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/sfu"
 	"github.com/sluicertc/sluice/sfu/whip"
@@ -141,10 +142,16 @@ func listenUDP(o *options, log *slog.Logger) (*dataplane.Engine, error) {
 		log.Warn("the default UDP port is taken: using any that is free; name one with --udp to open it in a firewall", "port", addr.Port())
 		addr = netip.AddrPortFrom(addr.Addr(), 0)
 	}
+	if o.xdp != "" {
+		if err := sockets.XDPWorks(o.xdp); err != nil {
+			log.Warn("--xdp has no effect", "interface", o.xdp, "reason", err)
+		}
+	}
 	e, err := dataplane.New(dataplane.Config{
 		Addr: addr, Shards: o.shards, Logger: log,
 		NoSteering: o.noSteering, MaxBurstDelay: orNever(o.burstDelay), MaxRunPadding: o.runPadding,
-		Sockets: sockets.Config{NoGSO: o.noGSO, MaxWakeupDelay: orNever(o.wakeupDelay)},
+		Filter:  bpf.FilterConfig{Interface: o.filter},
+		Sockets: sockets.Config{NoGSO: o.noGSO, MaxWakeupDelay: orNever(o.wakeupDelay), XDP: o.xdp},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot bind --udp %s: %w", o.udp, err)

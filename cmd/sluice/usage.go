@@ -64,6 +64,10 @@ Flags, each also an environment variable (--max-sessions is SLUICE_MAX_SESSIONS)
   --snap                 agree to begin SCTP within the session descriptions
                          (a=sctp-init): data channels open two round trips
                          sooner with clients that offer it
+  --filter INTERFACE     have the kernel drop there what no WebRTC peer sends to
+                         the UDP port, and floods of strangers (needs root)
+  --xdp INTERFACE        send what leaves alone by this interface's ring
+                         (AF_XDP; needs root): for audio to many receivers
   --no-gso               send each packet by itself (UDP_SEGMENT is not used)
   --no-steering          leave it to the kernel's hash which data lane gets a
                          packet, though BPF programs could be loaded
