@@ -45,6 +45,9 @@ type Config struct {
 	// beyond what each association has for itself, some 600 KiB at most: windows
 	// grow with what is read and written, and are taken back. 0 means 256 MiB.
 	MaxChannelMemory int
+	// MaxHandshakes is how many DTLS handshakes a shard has under way at once;
+	// others wait their turn. 0 means 512.
+	MaxHandshakes int
 	// NoSteering leaves it to the kernel's hash which shard a datagram reaches.
 	// Otherwise, where the process may load BPF programs (package bpf) and there
 	// are several shards, each datagram of a transport reaches its own.
@@ -118,6 +121,9 @@ func New(cfg Config) (*Engine, error) {
 			s.gather.delay = cfg.MaxBurstDelay
 		}
 		s.padding = min(cfg.MaxRunPadding, 255)
+		if cfg.MaxHandshakes > 0 {
+			s.lane.gate.places = cfg.MaxHandshakes
+		}
 		if cfg.MaxChannelMemory > 0 {
 			s.channelMemory = sctp.NewBudget(cfg.MaxChannelMemory / n)
 		}

@@ -26,12 +26,15 @@ type Lane struct {
 
 	// Ctl lane.
 	timers  timers[*Timer]
+	gate    gate
 	writers []sockets.Writer // by shard, made at first use
 	out     [1]sockets.Message
 }
 
 func newLane(s *Shard) *Lane {
-	return &Lane{engine: s.engine, shard: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := &Lane{engine: s.engine, shard: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	l.gate = gate{places: maxHandshakes, timer: l.NewTimer(l.gate.expire)}
+	return l
 }
 
 // Post queues f. Any goroutine; it never blocks. After Engine.Close f may
@@ -141,9 +144,11 @@ func (l *Lane) turn(now mono.Time) (more bool) {
 		}
 		l.guard(nil, func() { t.f(now) })
 	}
-	l.packets(now, l.shard.ctlKnown, ctlKnownRing)
-	l.packets(now, l.shard.ctlUnknown, ctlTurn)
-	return !l.mail.empty() || !l.shard.ctlUnknown.empty() || !l.shard.ctlKnown.empty()
+	s := l.shard
+	l.packets(now, s.ctlKnown, ctlKnownRing)
+	l.packets(now, s.ctlHandshake, ctlHandshakeTurn)
+	l.packets(now, s.ctlUnknown, ctlTurn)
+	return !l.mail.empty() || !s.ctlUnknown.empty() || !s.ctlHandshake.empty() || !s.ctlKnown.empty()
 }
 
 // guard keeps a broken invariant of one endpoint from ending the others.
@@ -236,6 +241,8 @@ func (s *Shard) toCtl(t *Transport, m *sockets.Message, contentType uint8, b []b
 			return
 		}
 		r = s.ctlUnknown
+	} else if t.records == nil && contentType == 0 && !stun.Is(b) {
+		r = s.ctlHandshake
 	}
 	c := r.slot()
 	if c == nil {

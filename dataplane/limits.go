@@ -46,6 +46,17 @@ const (
 	ctlKnownRing   = 256
 	ctlUnknownRing = 128
 
+	// ctlHandshakeRing bounds the datagrams of DTLS handshakes that wait, apart
+	// from what keeps sessions alive; ctlHandshakeTurn is how many are taken before
+	// that is looked at again: each may cost half a millisecond.
+	ctlHandshakeRing = 256
+	ctlHandshakeTurn = 2
+
+	// maxHandshakes is how many handshakes a lane has under way at once. Others
+	// wait: at 0.4 ms each, those under way are served within 0.2 s, before they
+	// repeat what they said.
+	maxHandshakes = 512
+
 	// ctlForwarded bounds the packets which wait on a ctl lane after another
 	// lane passed them on. Beyond it they are dropped and counted.
 	ctlForwarded = 1024
@@ -136,6 +147,9 @@ const (
 	nackAge   = time.Second
 	// keyframeInterval coalesces key-frame requests of many receivers.
 	keyframeInterval = 500 * time.Millisecond
+	// handshakeTurn is for how long a handshake has a place among maxHandshakes: a
+	// live one over a bad path takes less.
+	handshakeTurn = 5 * time.Second
 	// gatherDelay is MaxBurstDelay's default, gatherWindow that over which a
 	// shard's load is taken.
 	gatherDelay  = time.Millisecond

@@ -123,7 +123,7 @@ func testSCTPPion(t *testing.T, role, kind string, loss int) {
 		t.Errorf("%+v", st)
 	}
 	sctpOrderedEchoes(t, c)
-	sctpReset(t, c)
+	sctpReset(t, c, 3)
 	if loss == 0 {
 		sctpLarge(t, c, 10<<20)
 	}

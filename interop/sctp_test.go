@@ -159,12 +159,12 @@ func sctpClosed(t *testing.T, c *sctpnet.Conn, id uint16) {
 	}
 }
 
-// sctpReset closes a stream, which the peer does likewise, and uses its id
-// again.
-func sctpReset(t *testing.T, c *sctpnet.Conn) {
+// sctpReset closes a stream, which the peer does likewise, and uses its id, or
+// another one, afterwards.
+func sctpReset(t *testing.T, c *sctpnet.Conn, then uint16) {
 	t.Helper()
 	sctpClosed(t, c, 3)
-	s := sctpStream(t, c, 3)
+	s := sctpStream(t, c, then)
 	for n := range 3 {
 		if _, err := s.WriteMessage(sctpnet.Message{PPID: 51, Data: sctpNumbered(n, 100)}, sctp.SendOptions{}); err != nil {
 			t.Fatal(err)

@@ -96,7 +96,13 @@ func TestSCTPUsrsctp(t *testing.T) {
 						t.Errorf("%+v", st)
 					}
 					sctpEchoes(t, c)
-					sctpReset(t, c)
+					// When an answer to a reset is lost, usrsctp 0.9.5 may do it twice:
+					// who has used the id again by then finds it closed.
+					then := uint16(3)
+					if loss > 0 {
+						then = 40
+					}
+					sctpReset(t, c, then)
 					sctpPartial(t, c, loss > 0)
 					sctpClosed(t, c, 21)
 					if loss == 0 {

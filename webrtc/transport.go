@@ -38,7 +38,9 @@ type transport struct {
 	usable                 ice.Path         // the first pair that worked, before one is selected
 	heard                  ice.Path         // where DTLS last came from
 	via                    *dataplane.Shard // of the packet being handled
-	early                  [][]byte         // DTLS before conn exists
+	early                  [][]byte         // DTLS before conn exists, or may begin
+	pass                   *dataplane.Pass  // of the handshake
+	begun                  bool             // the handshake
 	channels               *sctp.Channels   // made when data was negotiated
 	closed                 bool
 	buf                    [2048]byte
@@ -159,7 +161,9 @@ func (t *transport) handleDTLS(now mono.Time, b []byte) error {
 		// A client may begin as soon as its own pair works, before ours is
 		// nominated.
 		t.beginDTLS(now)
-		return t.conn.HandlePacket(now, b)
+		if t.begun {
+			return t.conn.HandlePacket(now, b)
+		}
 	}
 	if len(t.early) < maxEarly {
 		t.early = append(t.early, append([]byte(nil), b...))
@@ -183,12 +187,18 @@ func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 	}
 	t.conn, t.role = conn, role
 	t.maybeStartDTLS(now)
-	for _, b := range t.early {
-		_ = t.handleDTLS(now, b) // counted by the machine
-	}
-	t.early = nil
+	t.handleEarly(now)
 	t.pump(now)
 	return nil
+}
+
+// handleEarly takes what came before the handshake could begin.
+func (t *transport) handleEarly(now mono.Time) {
+	early := t.early
+	t.early = nil
+	for _, b := range early {
+		_ = t.handleDTLS(now, b) // counted by the machine
+	}
 }
 
 // maybeStartDTLS starts the machine when there is a path to speak on: it does
@@ -202,8 +212,24 @@ func (t *transport) maybeStartDTLS(now mono.Time) {
 func (t *transport) beginDTLS(now mono.Time) {
 	if t.dtlsState == DTLSTransportNew {
 		t.setDTLS(DTLSTransportConnecting)
-		t.conn.Start(now)
+		var ok bool
+		if t.pass, ok = t.pc.lane.Enter(now, t.admitted); ok {
+			t.begun = true
+			t.conn.Start(now)
+		}
 	}
+}
+
+// admitted begins a handshake that has waited for others.
+func (t *transport) admitted(now mono.Time) {
+	if t.closed || t.dtlsState != DTLSTransportConnecting {
+		t.pass.Leave(now)
+		return
+	}
+	t.begun = true
+	t.conn.Start(now)
+	t.handleEarly(now)
+	t.pump(now)
 }
 
 // dtlsPath is where handshake datagrams go: the selected pair, or before there
@@ -357,6 +383,9 @@ func (t *transport) dtlsClosed(err error) {
 func (t *transport) setDTLS(s DTLSTransportState) {
 	if t.dtlsState != s {
 		t.dtlsState = s
+		if s != DTLSTransportConnecting {
+			t.pass.Leave(mono.Now())
+		}
 		t.pc.updateState()
 	}
 }
@@ -455,6 +484,7 @@ func (t *transport) close(now mono.Time) {
 		t.pumpDTLS(now)
 	}
 	t.closed, t.port.t = true, nil
+	t.pass.Leave(now)
 	t.timer.Set(0)
 	t.agent.Close()
 	for _, u := range t.ufrags {
