@@ -145,8 +145,10 @@ func (l *Lane) turn(now mono.Time) (more bool) {
 		l.guard(nil, func() { t.f(now) })
 	}
 	s := l.shard
-	l.packets(now, s.ctlKnown, ctlKnownRing)
+	// First: an answer to what the others begin is for the next turn, whose timers
+	// come before it.
 	l.packets(now, s.ctlHandshake, ctlHandshakeTurn)
+	l.packets(now, s.ctlKnown, ctlKnownRing)
 	l.packets(now, s.ctlUnknown, ctlTurn)
 	return !l.mail.empty() || !s.ctlUnknown.empty() || !s.ctlHandshake.empty() || !s.ctlKnown.empty()
 }
