@@ -7,7 +7,7 @@ import (
 )
 
 // Transmit writes one packet into b and returns its length; 0: nothing more
-// for now. b must hold Config.MTU bytes; packets are never longer than b, so
+// at this instant. b must hold Config.MTU bytes; packets are never longer than b, so
 // that one as long as Config.MaxMTU lets that be reached. Call it until it returns 0, then read
 // Event: sending may bring EventBufferedAmountLow.
 func (a *Association) Transmit(now mono.Time, b []byte) int {
