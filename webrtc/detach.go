@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/sluicertc/sluice/internal/deadline"
 )
 
 // Bounds of what a detached channel writes before it waits for the network.
@@ -26,8 +28,8 @@ type DataChannelConn struct {
 	err      error         // why reading ends, after the queue
 	closed   bool          // by Close: what still comes is dropped
 	changed  chan struct{} // closed and replaced with each change
-	readEnd  deadline
-	writeEnd deadline
+	readEnd  deadline.Deadline
+	writeEnd deadline.Deadline
 }
 
 // Detach turns the channel into a net.Conn. OnMessage is not called any more.
@@ -35,8 +37,6 @@ func (dc *DataChannel) Detach() *DataChannelConn {
 	dc.mu.Lock()
 	if dc.detached == nil {
 		c := &DataChannelConn{dc: dc, changed: make(chan struct{}), queue: dc.inbox}
-		c.readEnd.init()
-		c.writeEnd.init()
 		dc.inbox, dc.passed, dc.detached = nil, 0, c
 		if dc.ReadyState() == DataChannelClosed {
 			c.err = io.EOF
@@ -128,7 +128,7 @@ func (c *DataChannelConn) read(b []byte, whole bool) (text bool, n int, err erro
 		}
 		select {
 		case <-changed:
-		case <-c.readEnd.wait():
+		case <-c.readEnd.Wait():
 			return false, 0, os.ErrDeadlineExceeded
 		case <-c.dc.pc.engine.Done():
 			return false, 0, net.ErrClosed
@@ -153,7 +153,7 @@ func (c *DataChannelConn) write(b []byte, send func([]byte) error) (int, error) 
 			return 0, net.ErrClosed
 		}
 		select {
-		case <-c.writeEnd.wait():
+		case <-c.writeEnd.Wait():
 			return 0, os.ErrDeadlineExceeded
 		default:
 		}
@@ -162,7 +162,7 @@ func (c *DataChannelConn) write(b []byte, send func([]byte) error) (int, error) 
 		}
 		select {
 		case <-changed:
-		case <-c.writeEnd.wait():
+		case <-c.writeEnd.Wait():
 			return 0, os.ErrDeadlineExceeded
 		case <-c.dc.pc.engine.Done():
 			return 0, net.ErrClosed
@@ -205,70 +205,19 @@ func (a channelAddr) String() string { return fmt.Sprintf("%s/%s", a.dc.pc.id, a
 
 // SetDeadline implements net.Conn.
 func (c *DataChannelConn) SetDeadline(t time.Time) error {
-	c.readEnd.set(t)
-	c.writeEnd.set(t)
+	c.readEnd.Set(t)
+	c.writeEnd.Set(t)
 	return nil
 }
 
 // SetReadDeadline implements net.Conn.
 func (c *DataChannelConn) SetReadDeadline(t time.Time) error {
-	c.readEnd.set(t)
+	c.readEnd.Set(t)
 	return nil
 }
 
 // SetWriteDeadline implements net.Conn.
 func (c *DataChannelConn) SetWriteDeadline(t time.Time) error {
-	c.writeEnd.set(t)
+	c.writeEnd.Set(t)
 	return nil
-}
-
-// deadline is a channel that closes at a time which may be moved.
-type deadline struct {
-	mu    sync.Mutex
-	timer *time.Timer
-	past  chan struct{}
-}
-
-func (d *deadline) init() { d.past = make(chan struct{}) }
-
-func (d *deadline) wait() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.past
-}
-
-func (d *deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
-	select {
-	case <-d.past:
-		d.past = make(chan struct{})
-	default:
-	}
-	if t.IsZero() {
-		return
-	}
-	past := d.past
-	wait := time.Until(t)
-	if wait <= 0 {
-		close(past)
-		return
-	}
-	d.timer = time.AfterFunc(wait, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		// A later call has replaced the channel or closed it.
-		if d.past != past {
-			return
-		}
-		select {
-		case <-past:
-		default:
-			close(past)
-		}
-	})
 }

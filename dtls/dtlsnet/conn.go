@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/internal/deadline"
 	"github.com/sluicertc/sluice/internal/mono"
 )
 
@@ -46,8 +47,8 @@ type Conn struct {
 	up, down chan struct{} // closed when connected, and when ended
 	rx       chan []byte
 	dropped  uint64
-	read     deadline
-	write    deadline
+	read     deadline.Deadline
+	write    deadline.Deadline
 }
 
 func newConn(core *dtls.Conn, cfg *Config, l link, remote netip.AddrPort) *Conn {
@@ -92,14 +93,14 @@ func (c *Conn) Handshake(ctx context.Context) error {
 }
 
 // ready is Handshake for Read and Write.
-func (c *Conn) ready(d *deadline) error {
+func (c *Conn) ready(d *deadline.Deadline) error {
 	c.begin()
 	select {
 	case <-c.up:
 		return nil
 	case <-c.down:
 		return c.reason()
-	case <-d.wait():
+	case <-d.Wait():
 		return os.ErrDeadlineExceeded
 	}
 }
@@ -120,8 +121,8 @@ func (c *Conn) reason() error {
 // Read returns one message. After the peer's close_notify it gives io.EOF, and
 // net.ErrClosed after Close.
 func (c *Conn) Read(b []byte) (int, error) {
-	expired := c.read.wait()
-	if isClosed(expired) {
+	expired := c.read.Wait()
+	if c.read.Past() {
 		return 0, os.ErrDeadlineExceeded
 	}
 	if err := c.ready(&c.read); err != nil {
@@ -158,7 +159,7 @@ func cut(b, m []byte) (int, error) {
 // Write sends one message, of at most 2^14 bytes, or what the peer has limited it
 // to: else it fails with dtls.ErrTooLong.
 func (c *Conn) Write(b []byte) (int, error) {
-	if isClosed(c.write.wait()) {
+	if c.write.Past() {
 		return 0, os.ErrDeadlineExceeded
 	}
 	if err := c.ready(&c.write); err != nil {
@@ -208,20 +209,20 @@ func (c *Conn) RemoteAddr() net.Addr {
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.read.set(t)
-	c.write.set(t)
+	c.read.Set(t)
+	c.write.Set(t)
 	return nil
 }
 
 // SetReadDeadline bounds Read, and the handshake it waits for.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.read.set(t)
+	c.read.Set(t)
 	return nil
 }
 
 // SetWriteDeadline bounds the handshake that Write waits for: itself it never waits.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.write.set(t)
+	c.write.Set(t)
 	return nil
 }
 

@@ -191,8 +191,6 @@ func (c *Conn) stream(id uint16, byPeer bool) *Stream {
 	s := c.streams[id]
 	if s == nil {
 		s = &Stream{c: c, id: id, changed: make(chan struct{}), done: make(chan struct{})}
-		s.readBy.init()
-		s.writeBy.init()
 		c.streams[id] = s
 		if byPeer {
 			c.fresh = append(c.fresh, s)

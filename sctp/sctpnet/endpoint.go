@@ -66,6 +66,7 @@ type Endpoint struct {
 	cfg     Config
 	greeter *sctp.Greeter // of the reading goroutine
 	accepts chan *Conn
+	ending  chan struct{} // closed when it is to end
 	done    chan struct{} // closed when reading has ended
 
 	mu     sync.Mutex
@@ -83,7 +84,7 @@ func New(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		return nil, err
 	}
 	e := &Endpoint{
-		pc: pc, cfg: cfg, accepts: make(chan *Conn, max(cfg.Backlog, 0)), done: make(chan struct{}),
+		pc: pc, cfg: cfg, accepts: make(chan *Conn, max(cfg.Backlog, 0)), ending: make(chan struct{}), done: make(chan struct{}),
 		byTag: make(map[uint32]*Conn), byPeer: make(map[string]*Conn),
 	}
 	if cfg.Backlog > 0 {
@@ -198,6 +199,7 @@ func (e *Endpoint) stop(why error) error {
 		return nil
 	}
 	e.err = why
+	close(e.ending)
 	conns := make([]*Conn, 0, len(e.byPeer))
 	for _, c := range e.byPeer {
 		conns = append(conns, c)
@@ -283,7 +285,10 @@ func (e *Endpoint) read() {
 			// A refused datagram shows as an error of the next read on some
 			// systems, and is nobody's business.
 			if fails++; fails < 100 && !errors.Is(err, net.ErrClosed) && e.ended() == nil {
-				time.Sleep(time.Duration(fails) * time.Millisecond)
+				select {
+				case <-e.ending:
+				case <-time.After(time.Duration(fails) * time.Millisecond):
+				}
 				continue
 			}
 			_ = e.stop(err)

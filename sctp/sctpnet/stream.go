@@ -5,9 +5,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 	"time"
 
+	"github.com/sluicertc/sluice/internal/deadline"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/sctp"
 )
@@ -33,8 +33,8 @@ type Stream struct {
 	c       *Conn
 	id      uint16
 	done    chan struct{} // closed when gone
-	readBy  deadline
-	writeBy deadline
+	readBy  deadline.Deadline
+	writeBy deadline.Deadline
 
 	// Of the association's lock.
 	queue    []Message
@@ -116,7 +116,7 @@ func (s *Stream) read(b []byte, whole bool) (Message, error) {
 		}
 		select {
 		case <-changed:
-		case <-s.readBy.wait():
+		case <-s.readBy.Wait():
 			return Message{}, os.ErrDeadlineExceeded
 		}
 	}
@@ -125,7 +125,7 @@ func (s *Stream) read(b []byte, whole bool) (Message, error) {
 // take returns what can be read now.
 func (s *Stream) take(b []byte, whole bool) (m Message, ok bool, err error) {
 	select {
-	case <-s.readBy.wait():
+	case <-s.readBy.Wait():
 		return m, false, os.ErrDeadlineExceeded
 	default:
 	}
@@ -182,7 +182,7 @@ func (s *Stream) WriteMessage(m Message, opt sctp.SendOptions) (int, error) {
 	opt.Unordered = opt.Unordered || m.Unordered
 	for {
 		select {
-		case <-s.writeBy.wait():
+		case <-s.writeBy.Wait():
 			return 0, os.ErrDeadlineExceeded
 		default:
 		}
@@ -195,7 +195,7 @@ func (s *Stream) WriteMessage(m Message, opt sctp.SendOptions) (int, error) {
 		}
 		select {
 		case <-room:
-		case <-s.writeBy.wait():
+		case <-s.writeBy.Wait():
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
@@ -268,46 +268,7 @@ func (s *Stream) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline implements net.Conn.
-func (s *Stream) SetReadDeadline(t time.Time) error { s.readBy.set(t); return nil }
+func (s *Stream) SetReadDeadline(t time.Time) error { s.readBy.Set(t); return nil }
 
 // SetWriteDeadline implements net.Conn.
-func (s *Stream) SetWriteDeadline(t time.Time) error { s.writeBy.set(t); return nil }
-
-// deadline is a channel which is closed when its time has come.
-type deadline struct {
-	mu    sync.Mutex
-	timer *time.Timer
-	done  chan struct{}
-}
-
-func (d *deadline) init() { d.done = make(chan struct{}) }
-
-func (d *deadline) wait() <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.done
-}
-
-func (d *deadline) set(t time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	stopped := d.timer == nil || d.timer.Stop()
-	d.timer = nil
-	select {
-	case <-d.done:
-		d.done = make(chan struct{})
-	default:
-		if !stopped { // its function is about to close this one
-			d.done = make(chan struct{})
-		}
-	}
-	if t.IsZero() {
-		return
-	}
-	done := d.done
-	if wait := time.Until(t); wait > 0 {
-		d.timer = time.AfterFunc(wait, func() { close(done) })
-		return
-	}
-	close(done)
-}
+func (s *Stream) SetWriteDeadline(t time.Time) error { s.writeBy.Set(t); return nil }
