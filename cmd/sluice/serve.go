@@ -154,9 +154,17 @@ func listenUDP(o *options, log *slog.Logger) (*dataplane.Engine, error) {
 		Sockets: sockets.Config{NoGSO: o.noGSO, MaxWakeupDelay: orNever(o.wakeupDelay), XDP: o.xdp},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot bind --udp %s: %w", o.udp, err)
+		return nil, cannotListen(o, err)
 	}
 	return e, nil
+}
+
+// cannotListen says which flag an error of the engine is about.
+func cannotListen(o *options, err error) error {
+	if errors.Is(err, bpf.ErrFilter) {
+		return fmt.Errorf("--filter %s: want the name of a network interface, as ip link shows it: %w", o.filter, err)
+	}
+	return fmt.Errorf("cannot bind --udp %s: %w", o.udp, err)
 }
 
 // orNever is a bound as the configurations of the library have it, where zero

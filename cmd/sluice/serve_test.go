@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -19,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicertc/sluice/bpf"
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/webrtc"
 )
@@ -388,6 +391,18 @@ func TestOpenServerWarns(t *testing.T) {
 		r := start(t, c.args...)
 		if n := strings.Count(r.log.String(), "level=WARN"); n != c.warns {
 			t.Errorf("%v: %d warnings in\n%s", c.args, n, r.log)
+		}
+	}
+}
+
+func TestErrorsOfTheEngineNameTheirFlag(t *testing.T) {
+	o := &options{udp: ":1", filter: "eth9"}
+	for err, want := range map[error]string{
+		fmt.Errorf("dataplane: %w: no such interface", bpf.ErrFilter): "--filter eth9",
+		errors.New("in use"): "--udp :1",
+	} {
+		if got := cannotListen(o, err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
+			t.Errorf("%v", got)
 		}
 	}
 }
