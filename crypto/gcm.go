@@ -6,10 +6,10 @@ import (
 )
 
 // GCMKey is an AES-128 or AES-256 key made ready for GCM (NIST SP 800-38D)
-// with 12-byte nonces and 16-byte tags. It is immutable until Clear.
+// with 12-byte nonces and 16-byte tags. One goroutine at a time may use it.
 type GCMKey struct {
-	table gcmTable // first: the kernels find it there
-	aead  cipher.AEAD
+	table gcmTable    // first: the kernels find it there
+	aead  cipher.AEAD // see std
 }
 
 // NewGCMKey expands key, 16 or 32 bytes; other lengths give ErrKeySize. It
@@ -18,18 +18,36 @@ func NewGCMKey(key []byte) (*GCMKey, error) {
 	if len(key) != 16 && len(key) != 32 {
 		return nil, ErrKeySize
 	}
+	k := new(GCMKey)
+	k.table.expand(key)
+	if !k.table.ready() {
+		k.aead = newGCM(key)
+	}
+	return k, nil
+}
+
+// std is the key for what the kernels do not take, which few keys ever see: it
+// weighs as much as the table.
+func (k *GCMKey) std() cipher.AEAD {
+	if k.aead == nil {
+		key, n := k.table.key()
+		k.aead = newGCM(key[:n])
+		clear(key[:])
+	}
+	return k.aead
+}
+
+func newGCM(key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, err
+		panic(err) // the length was checked
 	}
 	defer Wipe(block) // NewGCM copies the expanded key
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, err
+		panic(err) // AES has the right block size
 	}
-	k := &GCMKey{aead: aead}
-	k.table.expand(key)
-	return k, nil
+	return aead
 }
 
 // Clear zeroes the key. A job that uses it afterwards panics.
@@ -57,7 +75,8 @@ type GCMJob struct {
 	OK            bool
 }
 
-// SealBatch seals every job and sets its OK. It allocates nothing.
+// SealBatch seals every job and sets its OK. It allocates nothing, but the
+// first time that a key has a job which the kernels do not take.
 func SealBatch(jobs []GCMJob) {
 	for len(jobs) > 0 {
 		n := 0
@@ -88,7 +107,7 @@ func (j *GCMJob) sealable() bool {
 }
 
 // OpenBatch opens every job and sets its OK: whether the tag, compared in
-// constant time, was right. It allocates nothing.
+// constant time, was right. It allocates as little as SealBatch.
 func OpenBatch(jobs []GCMJob) {
 	for len(jobs) > 0 {
 		n := 0

@@ -17,7 +17,6 @@ const gcmPowers = 21
 
 // gcmTable is an expanded key as the kernels read it.
 type gcmTable struct {
-	//lint:ignore U1000 the kernels write and read it
 	roundKeys [15][16]byte
 	rounds    uint64
 	_         uint64
@@ -55,6 +54,14 @@ func (t *gcmTable) expand(key []byte) {
 
 // ready reports whether the table holds a key.
 func (t *gcmTable) ready() bool { return t.rounds != 0 }
+
+// key is what the table was made of, n bytes: the first round keys are the key
+// itself (FIPS 197 §5.2).
+func (t *gcmTable) key() (key [32]byte, n int) {
+	copy(key[:16], t.roundKeys[0][:])
+	copy(key[16:], t.roundKeys[1][:])
+	return key, 4 * int(t.rounds-6)
+}
 
 // kernelTakes reports whether the kernels take a payload and an AAD of these
 // lengths.

@@ -117,6 +117,14 @@ func expandAES(roundKeys *[15][16]byte, key []byte) (rounds uint64) {
 // ready reports whether the table holds a key.
 func (t *gcmTable) ready() bool { return t.rounds != 0 }
 
+// key is what the table was made of, n bytes: the first round keys are the key
+// itself (FIPS 197 §5.2).
+func (t *gcmTable) key() (key [32]byte, n int) {
+	copy(key[:16], t.roundKeys[0][:])
+	copy(key[16:], t.roundKeys[1][:])
+	return key, 4 * int(t.rounds-6)
+}
+
 // kernelTakes reports whether the kernels take a payload and an AAD of these
 // lengths.
 func kernelTakes(payload, aad int) bool {

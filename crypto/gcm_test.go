@@ -234,8 +234,22 @@ func mustPanic(t *testing.T, name string, f func()) {
 	f()
 }
 
+// beyondKernels is a payload that no kernel takes.
+const beyondKernels = 16385
+
+func TestGCMWithoutKernelsAllocatesOnce(t *testing.T) {
+	atEveryLevel(t, func(t *testing.T) {
+		key := gcmKey(t, random(1, 32))
+		jobs := []GCMJob{{Key: key, Src: make([]byte, beyondKernels), Dst: make([]byte, beyondKernels+gcmTag)}}
+		if n := testing.AllocsPerRun(10, func() { SealBatch(jobs) }); n != 0 {
+			t.Errorf("%v allocations after the first", n)
+		}
+	})
+}
+
 func TestGCMClearZeroesTheKey(t *testing.T) {
 	key := gcmKey(t, random(1, 32))
+	SealBatch([]GCMJob{{Key: key, Src: make([]byte, beyondKernels), Dst: make([]byte, beyondKernels+gcmTag)}})
 	v := reflect.ValueOf(key.aead).Elem()
 	if v.IsZero() {
 		t.Fatal("key is zero before Clear")

@@ -175,6 +175,9 @@ func (t *Transport) transmitChannels(now mono.Time) {
 		}
 		t.shard.channelsAt = now
 	}
+	if t.records != nil && t.records.WantsUpdate() {
+		t.askForKeys(now)
+	}
 	t.chans.measure()
 	if now.Sub(t.chans.talliedAt) >= countInterval {
 		t.chans.talliedAt = now

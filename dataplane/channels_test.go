@@ -35,7 +35,7 @@ func (r *rig) associate() *association {
 	for i := range a.ends {
 		p := r.newPeer(0, srtp.AEAD_AES_128_GCM)
 		p.tr.endpoint = &channelEndpoint{events: &a.events[i]}
-		p.tr.SetKeys(nil, nil, records[i])
+		p.tr.SetRecords(records[i])
 		p.tr.SetChannels(sctp.NewChannels(sctp.Config{Budget: r.e.shards[0].channelMemory}, i == 0))
 		a.ends[i] = p
 	}
@@ -229,11 +229,18 @@ func TestEndpointIsToldThatKeysAreNearlyUsedUp(t *testing.T) {
 	if told() != 0 {
 		t.Fatal("fresh keys are reported")
 	}
-	p.tr.shard.Post(func(_ *Shard, now mono.Time) { p.tr.askForKeys(now) })
-	a.r.step()
-	if told() != 1 {
-		t.Fatalf("told %d times", told())
+	ask := func(want int) {
+		t.Helper()
+		p.tr.shard.Post(func(_ *Shard, now mono.Time) { p.tr.askForKeys(now) })
+		a.r.step()
+		if told() != want {
+			t.Fatalf("told %d times, not %d", told(), want)
+		}
 	}
+	ask(1)
+	ask(1)
+	a.pass(keyInterval)
+	ask(2)
 }
 
 // Memory that all associations share may be gone when a message comes: it waits

@@ -85,7 +85,7 @@ func TestClass33_DeadHandshakesLoseTheirPlace(t *testing.T) {
 func TestClass33_StormOfHandshakesDelaysNoSession(t *testing.T) {
 	r := newRig(t, 1)
 	session, s := r.newPeer(0, srtp.AEAD_AES_128_GCM), r.e.shards[0]
-	session.tr.SetKeys(nil, nil, shakeHands(t, r.now)[0])
+	session.tr.SetRecords(shakeHands(t, r.now)[0])
 	stranger := &endpoint{}
 	storm := r.e.NewTransport(s, TransportConfig{Lane: s.lane, Endpoint: stranger})
 	addr := netip.AddrPortFrom(session.addr.Addr(), 9)

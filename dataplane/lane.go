@@ -29,6 +29,7 @@ type Lane struct {
 	gate    gate
 	writers []sockets.Writer // by shard, made at first use
 	out     [1]sockets.Message
+	scratch [cellSize]byte
 }
 
 func newLane(s *Shard) *Lane {
@@ -90,7 +91,7 @@ func (l *Lane) Write(s *Shard, b []byte, local netip.Addr, remote netip.AddrPort
 	}
 	w := l.writers[s.index]
 	if w == nil {
-		w = s.conn.Writer()
+		w = s.conn.Writer(len(l.out))
 		l.writers[s.index] = w
 	}
 	l.out[0] = sockets.Message{Buf: b, Addr: remote, Local: local}
@@ -98,6 +99,10 @@ func (l *Lane) Write(s *Shard, b []byte, local netip.Addr, remote netip.AddrPort
 		s.ctlSendErrors.Add(1)
 	}
 }
+
+// Scratch is memory for a datagram on its way to Write: whoever runs on the lane
+// may use it, until it calls what may use it too. Ctl lane.
+func (l *Lane) Scratch() []byte { return l.scratch[:] }
 
 // Shard is the shard whose control packets this lane takes.
 func (l *Lane) Shard() *Shard { return l.shard }

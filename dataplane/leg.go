@@ -167,6 +167,7 @@ func (s *Shard) addLeg(now mono.Time, from *Stream, l *leg) {
 		l.t.srtpOut.AllowRepeats()
 	}
 	l.t.legList = append(l.t.legList, l)
+	l.t.wantReports(now)
 	s.attach(now, from, l)
 }
 

@@ -137,6 +137,8 @@ const (
 	// it is where its keys arrived, which spreads transports as RFC 3550 §6.2
 	// asks.
 	reportTick = 50 * time.Millisecond
+	// keyInterval is the distance of requests for new keys.
+	keyInterval = time.Second
 	// twccInterval is the distance of transport-wide feedback while packets
 	// arrive: one report every 50 ms keeps the sender's delay estimate alive.
 	twccInterval = 50 * time.Millisecond

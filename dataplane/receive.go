@@ -64,12 +64,13 @@ func (t *Transport) SetReceivers(rs Receivers) {
 			list[i].formats[f.PayloadType&127] = f
 		}
 	}
-	t.shard.Post(func(*Shard, mono.Time) {
+	t.shard.Post(func(_ *Shard, now mono.Time) {
 		if t.closed {
 			return
 		}
 		t.receivers = rs
 		t.rebind()
+		t.wantReports(now)
 	})
 }
 

@@ -29,7 +29,7 @@ func (c *fakeConn) SetTimeout(mono.Time)                     {}
 func (c *fakeConn) SetEager(bool)                            {}
 func (c *fakeConn) Wake()                                    {}
 func (c *fakeConn) LocalAddr() netip.AddrPort                { return c.local }
-func (c *fakeConn) Writer() sockets.Writer                   { return c }
+func (c *fakeConn) Writer(int) sockets.Writer                { return c }
 func (c *fakeConn) Stats() sockets.Stats                     { return sockets.Stats{} }
 func (c *fakeConn) Close() error                             { return nil }
 
@@ -172,7 +172,7 @@ func (r *rig) newPeer(shard int, profile srtp.Profile) *peer {
 		return c
 	}
 	p.out, p.in = context(1), context(2)
-	p.tr.SetKeys(context(1), context(2), nil)
+	p.tr.SetSRTP(context(1), context(2))
 	r.step()
 	return p
 }

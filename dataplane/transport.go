@@ -56,7 +56,8 @@ type Transport struct {
 	twccMedia uint32
 
 	node       timerNode
-	nextReport mono.Time
+	nextReport mono.Time // 0: nothing to report about
+	nextAsk    mono.Time // not before, for keys
 	nextTWCC   mono.Time
 	nextNACK   mono.Time
 	draining   bool
@@ -183,16 +184,19 @@ func (t *Transport) SetRTT(d time.Duration) {
 	t.shard.Post(func(*Shard, mono.Time) { t.rtt = max(d, time.Millisecond) })
 }
 
-// SetKeys hands the protection over to the data lane, which owns it from then
-// on: in and out may be nil when no media was negotiated.
-func (t *Transport) SetKeys(in, out *srtp.Context, records *dtls.Records) {
-	t.shard.Post(func(s *Shard, now mono.Time) {
-		t.srtpIn, t.srtpOut, t.records = in, out, records
-		if out != nil {
-			t.overhead, t.overheadRTCP = out.Profile().Overhead(), out.Profile().OverheadRTCP()
-		}
-		t.nextReport = nextTick(now.Add(reportInterval))
-		t.arm(t.nextReport)
+// SetRecords hands the protection of records over to the data lane, which owns
+// it from then on.
+func (t *Transport) SetRecords(records *dtls.Records) {
+	t.shard.Post(func(*Shard, mono.Time) { t.records = records })
+}
+
+// SetSRTP hands the protection of media over to the data lane, which owns it
+// from then on. It is needed when media is negotiated.
+func (t *Transport) SetSRTP(in, out *srtp.Context) {
+	t.shard.Post(func(_ *Shard, now mono.Time) {
+		t.srtpIn, t.srtpOut = in, out
+		t.overhead, t.overheadRTCP = out.Profile().Overhead(), out.Profile().OverheadRTCP()
+		t.wantReports(now)
 	})
 }
 
@@ -269,11 +273,9 @@ func (t *Transport) wantDrain() {
 // fire does what is due and sets the next deadline.
 func (t *Transport) fire(now mono.Time) {
 	if due(t.nextReport, now) {
-		t.nextReport = nextTick(now.Add(reportInterval))
+		t.nextReport = 0
 		t.sendReports(now)
-		if t.records != nil && t.records.WantsUpdate() {
-			t.askForKeys(now)
-		}
+		t.wantReports(now)
 	}
 	if due(t.nextTWCC, now) {
 		t.nextTWCC = 0
@@ -293,9 +295,22 @@ func (t *Transport) fire(now mono.Time) {
 	t.arm(t.chans.timeout())
 }
 
+// wantReports has reports sent every reportInterval, while there is something to
+// report about: who only has data channels is not woken.
+func (t *Transport) wantReports(now mono.Time) {
+	if t.nextReport == 0 && t.srtpOut != nil && len(t.streams)+len(t.legList) > 0 {
+		t.nextReport = nextTick(now.Add(reportInterval))
+		t.arm(t.nextReport)
+	}
+}
+
 // askForKeys tells the handshake machine that the sealing key is nearly used up
-// (RFC 9147 §4.5.3): with each report until new keys are on their way.
+// (RFC 9147 §4.5.3), once in keyInterval until new keys are on their way.
 func (t *Transport) askForKeys(now mono.Time) {
+	if now < t.nextAsk {
+		return
+	}
+	t.nextAsk = now.Add(keyInterval)
 	t.shard.toCtl(t, &sockets.Message{Addr: t.remote, Local: t.local, At: now}, dtls.KeyLimitNear, nil)
 }
 

@@ -12,17 +12,24 @@ type consent struct {
 	next mono.Time // of the next request
 }
 
+// consentTick is the grid of consent checks: those of many agents share a
+// wake-up, which costs more than the checks.
+const consentTick = 500 * time.Millisecond
+
 func (a *Agent) startConsent(now mono.Time) {
 	a.consent.next = now
 	if now.Sub(a.selected.answered) < time.Second {
-		a.consent.next = now.Add(a.consentPeriod())
+		a.consent.next = a.nextConsent(now)
 	}
 }
 
-// consentPeriod is the interval times 0.8 to 1.2 (RFC 7675 §5.1).
-func (a *Agent) consentPeriod() time.Duration {
+// nextConsent is an instant of the grid, the interval times 0.8 to 1.2 from now
+// (RFC 7675 §5.1).
+func (a *Agent) nextConsent(now mono.Time) mono.Time {
 	i := a.cfg.ConsentInterval
-	return i*8/10 + time.Duration(a.random64()%uint64(i*4/10))
+	at := now.Add(i*8/10 + time.Duration(a.random64()%uint64(i*4/10-consentTick)))
+	const tick = mono.Time(consentTick)
+	return (at + tick - 1) / tick * tick
 }
 
 // consentUntil tells when consent ends if nothing more is heard.
@@ -50,7 +57,7 @@ func (a *Agent) stepConsent(now mono.Time) {
 	if x := a.begin(now, txConsent, a.selected, a.selected.path()); x != nil {
 		a.send(now, x)
 	}
-	a.consent.next = now.Add(a.consentPeriod())
+	a.consent.next = a.nextConsent(now)
 }
 
 // consentGiven ends the transactions older than the one answered (RFC 7675

@@ -101,6 +101,9 @@ func TestConsentRequestsAreJitteredBetweenFourAndSixSeconds(t *testing.T) {
 	w.run(10*time.Minute, nil)
 	lo, hi := time.Hour, time.Duration(0)
 	for i := 1; i < len(at); i++ {
+		if at[i]%consentTick != 0 {
+			t.Fatalf("a request at %v: others' wake-ups are not shared", at[i])
+		}
 		lo, hi = min(lo, at[i]-at[i-1]), max(hi, at[i]-at[i-1])
 	}
 	if len(at) < 100 || lo < 4*time.Second || hi > 6*time.Second || hi-lo < time.Second {

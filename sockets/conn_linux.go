@@ -76,7 +76,7 @@ func open(cfg Config, sys kernel) (*conn, error) {
 		c.ring, _ = openXDP(cfg.XDP)
 		c.tx.xdp = c.ring
 	}
-	c.tx.init(c)
+	c.tx.init(c, writeBatch)
 	return c, nil
 }
 
@@ -219,9 +219,9 @@ func (c *conn) Close() error {
 }
 
 // Writer makes a transmitter of its own on the same descriptor.
-func (c *conn) Writer() Writer {
+func (c *conn) Writer(batch int) Writer {
 	t := new(transmitter)
-	t.init(c)
+	t.init(c, min(max(batch, 1), writeBatch))
 	return t
 }
 

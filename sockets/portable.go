@@ -58,7 +58,7 @@ func (c *portable) Stats() Stats              { return c.stats.snapshot() }
 func (c *portable) Close() error              { return c.pc.Close() }
 
 // Writer returns the conn itself: net.UDPConn serialises its writers.
-func (c *portable) Writer() Writer { return c }
+func (c *portable) Writer(int) Writer { return c }
 
 var longAgo = time.Unix(1, 0)
 

@@ -18,13 +18,13 @@ const txControl = 96
 type transmitter struct {
 	c     *conn
 	xdp   *xdp // nil: everything goes by the socket
-	hs    [writeBatch]mmsghdr
-	iovs  [writeBatch]unix.Iovec
-	names [writeBatch]unix.RawSockaddrInet6
-	ctl   [writeBatch][txControl]byte
-	owner [writeBatch]int
-	end   [writeBatch]int
-	segs  [writeBatch]int
+	hs    []mmsghdr
+	iovs  []unix.Iovec
+	names []unix.RawSockaddrInet6
+	ctl   [][txControl]byte
+	owner []int
+	end   []int
+	segs  []int
 
 	send  func(fd uintptr)
 	whole bool // the one header of the call is of a message to be sent whole
@@ -33,8 +33,12 @@ type transmitter struct {
 	errno unix.Errno
 }
 
-func (t *transmitter) init(c *conn) {
+// init makes room for calls of up to batch messages.
+func (t *transmitter) init(c *conn, batch int) {
 	t.c = c
+	t.hs, t.iovs, t.names = make([]mmsghdr, batch), make([]unix.Iovec, batch), make([]unix.RawSockaddrInet6, batch)
+	t.ctl, t.owner = make([][txControl]byte, batch), make([]int, batch)
+	t.end, t.segs = make([]int, batch), make([]int, batch)
 	for i := range t.hs {
 		h := &t.hs[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&t.names[i]))
@@ -155,7 +159,7 @@ func (t *transmitter) fill(ms []Message, i, off int) {
 			continue
 		}
 		for first := true; first || off < len(m.Buf); first = false {
-			if t.k == writeBatch {
+			if t.k == len(t.hs) {
 				return
 			}
 			off = t.header(m, i, off, gso)

@@ -258,7 +258,7 @@ func TestSecondWriterIsIndependent(t *testing.T) {
 				done <- struct{}{}
 			}
 			go write(a, "data")
-			go write(a.Writer(), "control")
+			go write(a.Writer(1), "control")
 			seen := map[string]int{}
 			for _, m := range receive(t, b, 200) {
 				seen[string(m.Buf)]++

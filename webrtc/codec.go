@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sluicertc/sluice/dataplane"
@@ -47,7 +48,10 @@ func fromSDP(kind Kind, c *sdp.Codec) Codec {
 
 // DefaultCodecs are the formats that every connection takes unless its Config
 // says otherwise, in order of preference.
-func DefaultCodecs() []Codec {
+func DefaultCodecs() []Codec { return slices.Clone(defaultCodecs) }
+
+// defaultCodecs are nobody's to change.
+var defaultCodecs = func() []Codec {
 	h264 := func(profile, mode string) Codec {
 		return Codec{"video/H264", 90000, 0, "level-asymmetry-allowed=1;packetization-mode=" + mode + ";profile-level-id=" + profile}
 	}
@@ -63,7 +67,7 @@ func DefaultCodecs() []Codec {
 		{"video/AV1", 90000, 0, "level-idx=5;profile=0;tier=0"},
 		{"video/VP9", 90000, 0, "profile-id=2"},
 	}
-}
+}()
 
 // defaultPayloadTypes are what an offer uses where nothing else was agreed on;
 // a codec's retransmission has the number that follows, where it is free.

@@ -454,6 +454,7 @@ func (pc *PeerConnection) described(f func() *description) (out SessionDescripti
 // settle enters the stable state with what has been negotiated.
 func (pc *PeerConnection) settle() {
 	pc.pendingLocal, pc.pendingRemote = nil, nil
+	pc.currentLocal.sdp, pc.currentRemote.sdp = nil, nil // kilobytes, that few ask for again
 	pc.lastOffer, pc.lastAnswer = "", ""
 	pc.transceivers = slices.DeleteFunc(pc.transceivers, func(tr *RTPTransceiver) bool { return tr.stopped })
 	pc.stable = pc.stable[:0]

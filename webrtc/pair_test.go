@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/rtp"
 )
 
@@ -150,10 +151,27 @@ func TestDataChannelsBothWays(t *testing.T) {
 }
 
 func TestMediaIsForwardedFromPublisherToViewer(t *testing.T) {
-	for _, shards := range []int{1, 3} {
-		t.Run(fmt.Sprint(shards), func(t *testing.T) {
-			server, client := newEngine(t, shards), newEngine(t, 1)
+	for _, c := range []struct {
+		shards int
+		later  bool // media is negotiated when data channels are open already
+	}{{1, false}, {3, false}, {1, true}, {3, true}} {
+		t.Run(fmt.Sprintf("%d shards, later %v", c.shards, c.later), func(t *testing.T) {
+			server, client := newEngine(t, c.shards), newEngine(t, 1)
 			pub, in := newPC(t, Config{Engine: client}), newPC(t, Config{Engine: server})
+			if c.later {
+				dc := must(pub.CreateDataChannel("chat", nil))(t)
+				open := make(chan struct{}, 1)
+				dc.OnOpen(func() { open <- struct{}{} })
+				negotiate(t, pub, in, nil)
+				await(t, "open", open)
+				for _, pc := range []*PeerConnection{pub, in} {
+					pc.lane.Do(func(mono.Time) {
+						if pc.transports[0].media {
+							t.Error("keys of media where there is none")
+						}
+					})
+				}
+			}
 			track := must(NewTrack(Codec{MimeType: "video/VP8", ClockRate: 90000}, "cam", "s"))(t)
 			must(pub.AddTrack(track))(t)
 			tracks := make(chan TrackEvent, 1)

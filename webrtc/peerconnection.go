@@ -103,7 +103,7 @@ func NewPeerConnection(cfg Config) (*PeerConnection, error) {
 		return nil, err
 	}
 	if cfg.Codecs == nil {
-		cfg.Codecs = DefaultCodecs()
+		cfg.Codecs = defaultCodecs
 	}
 	if cfg.Certificate == nil {
 		if cfg.Certificate, err = dtls.GenerateCertificate(time.Now()); err != nil {

@@ -92,6 +92,11 @@ func (r *RTPReceiver) end() {
 	r.tracks = nil
 }
 
+// carriesMedia tells whether a section of media is on transport t.
+func (pc *PeerConnection) carriesMedia(t *transport) bool {
+	return slices.ContainsFunc(pc.transceivers, func(tr *RTPTransceiver) bool { return tr.transport() == t })
+}
+
 // receivers describes to the dataplane what a transport may receive, and tells
 // the tracks their streams.
 func (pc *PeerConnection) receivers(t *transport) dataplane.Receivers {

@@ -295,7 +295,13 @@ func (pc *PeerConnection) closeUnused(now mono.Time) {
 // program brings the dataplane in line with what has been negotiated.
 func (pc *PeerConnection) program() {
 	for _, t := range pc.transports {
-		if t.dtlsState == DTLSTransportConnected {
+		if t.dtlsState != DTLSTransportConnected {
+			continue
+		}
+		if !t.media && pc.carriesMedia(t) {
+			t.startMedia()
+		}
+		if t.media {
 			t.data.SetReceivers(pc.receivers(t))
 		}
 	}

@@ -32,7 +32,19 @@ type stableSection struct {
 type description struct {
 	typ  SDPType
 	text string
-	sdp  *sdp.Session
+	sdp  *sdp.Session // nil once it is in force: see session
+}
+
+// session is the description parsed, which it was once before.
+func (d *description) session() *sdp.Session {
+	if d.sdp != nil {
+		return d.sdp
+	}
+	s, err := sdp.Parse(d.text)
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 const (
@@ -178,7 +190,7 @@ func (pc *PeerConnection) mediaBase(m *sdp.Media, s *section, setup sdp.Setup) e
 // withCandidates adds what has been gathered to a local description. The
 // candidates of a bundle stand in its first section.
 func (pc *PeerConnection) withCandidates(d *description) string {
-	s := *d.sdp
+	s := *d.session()
 	s.Media = slices.Clone(s.Media)
 	seen := map[*transport]bool{}
 	for i, sec := range pc.sections {

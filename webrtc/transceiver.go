@@ -44,7 +44,9 @@ type RTPTransceiver struct {
 	recvCodecs []sdp.Codec // with ours
 	extmaps    []sdp.Extmap
 	rsize      bool
-	remote     sdp.Media // of the peer's description: rids and sources
+	described  sdp.Direction // in our description in force
+	theirs     sdp.Direction // in the peer's
+	remote     sdp.Media     // of the peer's description: rids and sources
 }
 
 func (pc *PeerConnection) newTransceiver(kind Kind, direction Direction) *RTPTransceiver {
@@ -234,19 +236,14 @@ func (tr *RTPTransceiver) end() {
 // offerWouldChange reports whether an offer could bring the current direction
 // closer to the wanted one: the peer's share of it is not ours to change.
 func (tr *RTPTransceiver) offerWouldChange(pc *PeerConnection) bool {
-	if pc.currentLocal == nil {
+	if pc.currentLocal == nil || tr.currentDirection == "" || !slices.Contains(pc.sections, tr.section) {
 		return true
 	}
-	i := slices.Index(pc.sections, tr.section)
-	if i < 0 || i >= len(pc.currentLocal.sdp.Media) {
-		return true
-	}
-	described := pc.currentLocal.sdp.Media[i].Direction
 	if pc.currentLocal.typ == SDPOffer {
-		return described != tr.direction
+		return tr.described != tr.direction
 	}
-	theirs := pc.currentRemote.sdp.Media[i].Direction.Reverse()
-	return described != sdp.MakeDirection(tr.direction.Sends() && theirs.Sends(), tr.direction.Receives() && theirs.Receives())
+	theirs := tr.theirs.Reverse()
+	return tr.described != sdp.MakeDirection(tr.direction.Sends() && theirs.Sends(), tr.direction.Receives() && theirs.Receives())
 }
 
 // negotiated puts a section's description into force.
@@ -254,6 +251,7 @@ func (tr *RTPTransceiver) negotiated(l, r, answer *sdp.Media) {
 	tr.mid = l.MID
 	tr.rsize = l.RTCPRsize && r.RTCPRsize
 	tr.extmaps = answer.Extmaps
+	tr.described, tr.theirs = l.Direction, r.Direction
 	tr.remote = *r
 	tr.sendCodecs = common(r.Codecs, l.Codecs)
 	tr.recvCodecs = common(l.Codecs, r.Codecs)

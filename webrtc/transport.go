@@ -42,8 +42,8 @@ type transport struct {
 	pass                   *dataplane.Pass  // of the handshake
 	begun                  bool             // the handshake
 	channels               *sctp.Channels   // made when data was negotiated
+	media                  bool             // the data lane has the keys of media
 	closed                 bool
-	buf                    [2048]byte
 }
 
 // newTransport makes the agent. Controlling is the role of the offerer.
@@ -258,13 +258,14 @@ func (t *transport) pump(now mono.Time) {
 		}
 		t.iceEvent(now, ev)
 	}
+	buf := t.pc.lane.Scratch()
 	for {
 		// A round trip begins here, not at the turn's beginning.
-		n, path := t.agent.Transmit(mono.Now(), t.buf[:])
+		n, path := t.agent.Transmit(mono.Now(), buf)
 		if n == 0 {
 			break
 		}
-		t.writeSTUN(now, t.buf[:n], path)
+		t.writeSTUN(now, buf[:n], path)
 	}
 	if t.conn != nil {
 		t.pumpDTLS(now)
@@ -296,19 +297,20 @@ func (t *transport) shard() *dataplane.Shard {
 }
 
 func (t *transport) pumpDTLS(now mono.Time) {
+	buf := t.pc.lane.Scratch()
 	for path := t.dtlsPath(); path.Remote.IsValid(); {
-		n := t.conn.Transmit(now, t.buf[:])
+		n := t.conn.Transmit(now, buf)
 		if n == 0 {
 			break
 		}
-		t.pc.lane.Write(t.shard(), t.buf[:n], path.Local.Addr(), path.Remote)
+		t.pc.lane.Write(t.shard(), buf[:n], path.Local.Addr(), path.Remote)
 	}
 	for t.data != nil && t.dtlsState != DTLSTransportNew {
-		n, contentType := t.conn.TransmitRecord(now, t.buf[:])
+		n, contentType := t.conn.TransmitRecord(now, buf)
 		if n == 0 {
 			break
 		}
-		t.data.SendRecord(contentType, t.buf[:n])
+		t.data.SendRecord(contentType, buf[:n])
 	}
 	for {
 		ev, ok := t.conn.Event()
@@ -325,43 +327,44 @@ func (t *transport) pumpDTLS(now mono.Time) {
 	}
 }
 
-// connected hands the keys to the data lane (RFC 5764 §4.2).
+// connected hands the keys to the data lane.
 func (t *transport) connected(now mono.Time) {
-	in, out, err := t.srtpContexts()
-	if err != nil {
-		t.pc.log.Warn("no SRTP keys", "id", t.pc.id, "err", err)
-		t.setDTLS(DTLSTransportFailed)
-		return
-	}
-	t.data.SetKeys(in, out, t.conn.Records())
+	t.data.SetRecords(t.conn.Records())
 	t.setDTLS(DTLSTransportConnected)
 	t.pc.startChannels(t)
+	buf := t.pc.lane.Scratch()
 	for {
-		n := t.conn.EarlyData(t.buf[:])
+		n := t.conn.EarlyData(buf)
 		if n == 0 {
 			break
 		}
-		b := append([]byte(nil), t.buf[:n]...)
+		b := append([]byte(nil), buf[:n]...)
 		t.data.Channels(func(c *sctp.Channels, now mono.Time) { _ = c.HandlePacket(now, b) })
 	}
 	t.pc.program()
 }
 
-func (t *transport) srtpContexts() (in, out *srtp.Context, err error) {
+// startMedia hands the keys of media to the data lane (RFC 5764 §4.2). A
+// connection that carries data channels alone needs none.
+func (t *transport) startMedia() {
 	profile, localKey, localSalt, remoteKey, remoteSalt, err := t.conn.SRTPKeys()
 	if errors.Is(err, dtls.ErrNoSRTP) {
-		return nil, nil, nil // data channels only
+		return // the peer wants none
+	}
+	var in, out *srtp.Context
+	if err == nil {
+		in, err = srtp.NewContext(srtp.Profile(profile), remoteKey, remoteSalt)
+	}
+	if err == nil {
+		out, err = srtp.NewContext(srtp.Profile(profile), localKey, localSalt)
 	}
 	if err != nil {
-		return nil, nil, err
+		t.pc.log.Warn("no SRTP keys", "id", t.pc.id, "err", err)
+		t.setDTLS(DTLSTransportFailed)
+		return
 	}
-	if in, err = srtp.NewContext(srtp.Profile(profile), remoteKey, remoteSalt); err != nil {
-		return nil, nil, err
-	}
-	if out, err = srtp.NewContext(srtp.Profile(profile), localKey, localSalt); err != nil {
-		return nil, nil, err
-	}
-	return in, out, nil
+	t.media = true
+	t.data.SetSRTP(in, out)
 }
 
 func (t *transport) dtlsClosed(err error) {
