@@ -172,15 +172,15 @@ func (l *Lane) guard(ep Endpoint, f func()) {
 	f()
 }
 
-// packets handles up to limit packets of a ring.
-func (l *Lane) packets(now mono.Time, r *ring[ctlPacket], limit uint32) {
-	from, to := r.span()
+// packets handles up to limit packets of a queue.
+func (l *Lane) packets(now mono.Time, q *ctlQueue, limit uint32) {
+	from, to := q.span()
 	to = min(to, from+limit)
 	for ; from != to; from++ {
-		c := r.at(from)
+		c := q.at(from)
 		l.packet(now, c)
-		c.t = nil // the slot waits long for its next packet
-		r.release(from + 1)
+		c.t = nil // the cell may wait long for its next packet
+		q.release(from + 1)
 	}
 }
 
@@ -224,40 +224,4 @@ func (l *Lane) owner(c *ctlPacket) (*Lane, Endpoint) {
 		return c.t.lane, c.t.endpoint
 	}
 	return nil, nil
-}
-
-// ctlPacket is a packet on its way from the data lane to the ctl lane.
-type ctlPacket struct {
-	t           *Transport // nil: the address is unknown
-	remote      netip.AddrPort
-	local       netip.Addr
-	at          mono.Time
-	contentType uint8
-	n           int
-	buf         [cellSize]byte
-}
-
-// toCtl copies a packet to the ctl lane. Data lane.
-func (s *Shard) toCtl(t *Transport, m *sockets.Message, contentType uint8, b []byte) {
-	r := s.ctlKnown
-	if t == nil {
-		// Only STUN may introduce an address (RFC 8827 §6.5: no media or
-		// DTLS before reachability is verified).
-		if !stun.Is(b) {
-			s.drop(DropUnknownAddr)
-			return
-		}
-		r = s.ctlUnknown
-	} else if t.records == nil && contentType == 0 && !stun.Is(b) {
-		r = s.ctlHandshake
-	}
-	c := r.slot()
-	if c == nil {
-		s.drop(DropCtlFull)
-		return
-	}
-	c.t, c.remote, c.local, c.at, c.contentType = t, m.Addr, m.Local, m.At, contentType
-	c.n = copy(c.buf[:], b)
-	r.publish()
-	s.ctlPending = true
 }

@@ -91,6 +91,74 @@ func TestRingBetweenGoroutines(t *testing.T) {
 	}
 }
 
+func TestCtlQueueIsBoundedOrderedAndTouchesLittle(t *testing.T) {
+	q := newCtlQueue(8)
+	next, want := 0, 0
+	touched := map[*ctlPacket]bool{}
+	push := func() bool {
+		c := q.cell()
+		if c != nil {
+			touched[c] = true
+			c.n = next
+			next++
+			q.push()
+		}
+		return c != nil
+	}
+	take := func(n int) {
+		t.Helper()
+		from, to := q.span()
+		for ; from != to && n > 0; from, n = from+1, n-1 {
+			if q.at(from).n != want {
+				t.Fatalf("got %d, want %d", q.at(from).n, want)
+			}
+			want++
+		}
+		q.release(from)
+	}
+	for range 1000 {
+		push()
+		push()
+		take(2)
+	}
+	if len(touched) > 4 {
+		t.Errorf("%d cells were touched for two packets at a time", len(touched))
+	}
+	rng := rand.New(rand.NewPCG(1, 3))
+	for range 10000 {
+		if rng.IntN(2) == 0 {
+			take(rng.IntN(4))
+		} else if !push() && next-want != 8 {
+			t.Fatalf("full with %d packets", next-want)
+		}
+	}
+}
+
+func TestCtlQueueBetweenGoroutines(t *testing.T) {
+	q := newCtlQueue(64)
+	const n = 20000
+	go func() {
+		for i := 0; i < n; {
+			if c := q.cell(); c != nil {
+				c.n = i
+				q.push()
+				i++
+			}
+		}
+	}()
+	for want := 0; want < n; {
+		from, to := q.span()
+		for ; from != to; from++ {
+			if q.at(from).n != want {
+				t.Errorf("got %d, want %d", q.at(from).n, want)
+				return
+			}
+			want++
+		}
+		q.release(from)
+	}
+}
+
 type timerItem struct {
 	node timerNode
 	id   int

@@ -33,7 +33,7 @@ type Shard struct {
 	stages stageClock
 	// Counted by ctl lanes.
 	strangers, ctlOverflow, ctlSendErrors atomic.Uint64
-	ctlKnown, ctlHandshake, ctlUnknown    *ring[ctlPacket]
+	ctlKnown, ctlHandshake, ctlUnknown    *ctlQueue
 	channelMemory                         *sctp.Budget // of the associations that live here; what is in it is the data lane's
 
 	slab       *slab
@@ -91,7 +91,7 @@ type outRing struct {
 func newShard(e *Engine, index, shards int, c sockets.Conn) *Shard {
 	s := &Shard{
 		engine: e, index: index, conn: c,
-		ctlKnown: newRing[ctlPacket](ctlKnownRing), ctlHandshake: newRing[ctlPacket](ctlHandshakeRing), ctlUnknown: newRing[ctlPacket](ctlUnknownRing),
+		ctlKnown: newCtlQueue(ctlKnownRing), ctlHandshake: newCtlQueue(ctlHandshakeRing), ctlUnknown: newCtlQueue(ctlUnknownRing),
 		slab: newSlab(slabCells), msgs: make([]sockets.Message, inBatch), cells: make([]int32, inBatch),
 		addrs:   map[netip.AddrPort]*Transport{},
 		mirrors: map[*Stream]*Stream{},

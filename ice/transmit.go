@@ -110,23 +110,30 @@ func reasons(code int) string {
 	return ""
 }
 
-// replayRing remembers where recent transaction ids came from.
+// replayRing remembers where recent transaction ids came from, at most
+// MaxReplays. It grows as they come: many sessions are short.
 type replayRing struct {
-	seen [MaxReplays]struct {
-		id     stun.TransactionID
-		remote netip.AddrPort
-	}
-	next int
+	seen []replay
+	next int // the oldest, once there are MaxReplays
+}
+
+type replay struct {
+	id     stun.TransactionID
+	remote netip.AddrPort
 }
 
 // look tells whether id is known, and from where; if not, it is kept.
 func (r *replayRing) look(id stun.TransactionID, from netip.AddrPort) (known bool, remote netip.AddrPort) {
 	for i := range r.seen {
-		if r.seen[i].id == id && r.seen[i].remote.IsValid() {
+		if r.seen[i].id == id {
 			return true, r.seen[i].remote
 		}
 	}
-	r.seen[r.next].id, r.seen[r.next].remote = id, from
+	if len(r.seen) < MaxReplays {
+		r.seen = append(r.seen, replay{id, from})
+		return false, from
+	}
+	r.seen[r.next] = replay{id, from}
 	r.next = (r.next + 1) % MaxReplays
 	return false, from
 }

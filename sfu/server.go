@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/webrtc"
 )
 
@@ -18,7 +19,8 @@ import (
 type Config struct {
 	// Engine is the dataplane to use; nil means that of WebRTC.
 	Engine *dataplane.Engine
-	// WebRTC is what every session's PeerConnection is made with.
+	// WebRTC is what every session's PeerConnection is made with. Without a
+	// Certificate all get the same, which is renewed in time.
 	WebRTC webrtc.Config
 	// MaxSessions, MaxStreams and MaxViewersPerStream bound the server; 0
 	// means 10000, 1000 and 5000.
@@ -38,15 +40,17 @@ type Server struct {
 	cfg Config
 	log *slog.Logger
 
-	mu       sync.Mutex // never held while waiting for a PeerConnection
-	sessions map[string]*Session
-	streams  map[string]*stream
-	closed   bool
-	quit     chan struct{}
-	running  sync.WaitGroup
-	watching bool              // the goroutine that compares layers runs
-	parted   [maxParted]string // ids of sessions that their peers ended, a ring
-	nparted  int
+	mu        sync.Mutex // never held while waiting for a PeerConnection
+	sessions  map[string]*Session
+	streams   map[string]*stream
+	closed    bool
+	quit      chan struct{}
+	running   sync.WaitGroup
+	watching  bool              // the goroutine that compares layers runs
+	cert      *dtls.Certificate // see certificate
+	certUntil time.Time
+	parted    [maxParted]string // ids of sessions that their peers ended, a ring
+	nparted   int
 }
 
 // New makes a Server.

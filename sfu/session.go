@@ -105,7 +105,12 @@ func (x *Session) Close() error {
 
 // start makes the connection of an admitted session.
 func (x *Session) start() (*webrtc.PeerConnection, error) {
-	pc, err := webrtc.NewPeerConnection(x.srv.cfg.WebRTC)
+	cfg := x.srv.cfg.WebRTC
+	var err error
+	if cfg.Certificate, err = x.srv.certificate(time.Now()); err != nil {
+		return nil, err
+	}
+	pc, err := webrtc.NewPeerConnection(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,10 @@ func derive(master cipher.Block, salt []byte, label byte, out []byte) {
 	var iv [aes.BlockSize]byte
 	copy(iv[:cmSaltLen], salt)
 	iv[7] ^= label
-	clear(out)
-	cipher.NewCTR(master, iv[:]).XORKeyStream(out, out)
+	for n := 0; n < len(out); iv[aes.BlockSize-1]++ {
+		var block [aes.BlockSize]byte
+		master.Encrypt(block[:], iv[:])
+		n += copy(out[n:], block[:])
+		clear(block[:])
+	}
 }
