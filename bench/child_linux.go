@@ -31,6 +31,7 @@ var children = map[string]func() (http.Handler, error){
 	"memory-sluice":      func() (http.Handler, error) { return newMemoryHandler(newSluiceStack()) },
 	"memory-pion":        func() (http.Handler, error) { return newMemoryHandler(newPionStack()) },
 	"connect-sluice":     func() (http.Handler, error) { return newConnector(newSluiceEnds()) },
+	"connect-sped":       func() (http.Handler, error) { return newConnector(newSpedEnds()) },
 	"connect-pion":       func() (http.Handler, error) { return newConnector(newPionEnds()) },
 	"pairs-sluice":       func() (http.Handler, error) { return newPairs(newSluiceStack()) },
 	"pairs-pion":         func() (http.Handler, error) { return newPairs(newPionStack()) },

@@ -30,6 +30,9 @@ func startConnectors(c connectCase, names []string) (*connectors, error) {
 		}
 	}
 	for _, name := range names {
+		if name == "sluice" && c.sped {
+			name = "sped"
+		}
 		p, err := spawn("connect-"+name, cpus)
 		if err != nil {
 			t.stop()

@@ -13,6 +13,8 @@ type fanoutCase struct {
 	publishers int
 	viewers    int     // of each publisher
 	loss       float64 // share of the packets that viewers lose and ask for
+	cm80       bool    // AES_CM_128_HMAC_SHA1_80 instead of AEAD_AES_128_GCM
+	busy       bool    // 10,000 packets a second, and viewers who only count
 }
 
 func (c fanoutCase) all() int { return c.publishers * c.viewers }
@@ -29,7 +31,10 @@ func fanoutScenario() *scenario {
 	pion := module("github.com/pion/webrtc/v4")
 	s := &scenario{
 		name: "fanout", children: true, about: "publishers through a server to many viewers: server CPU per delivered packet, latency, memory",
-		cases: []string{"video/1x50", "video/1x100", "video/1x200", "video/20x10", "audio/1x200", "audio/1x500", "video-loss/1x50"},
+		cases: []string{
+			"video/1x1", "video/1x50", "video/1x100", "video/1x200", "video/1x600", "video/20x10", "audio/1x200", "audio/1x500",
+			"video-cm80/1x50", "video-loss/1x50", "video-busy/1x64",
+		},
 		quick: []string{"video/1x50"},
 		peers: []peer{
 			{name: "pion", version: pion},
@@ -53,13 +58,20 @@ const lossShare = 0.01
 
 func parseFanout(path string) (c fanoutCase, err error) {
 	kind, rest, _ := strings.Cut(path, "/")
-	if kind, lossy := strings.CutSuffix(kind, "-loss"); lossy {
-		c.kind, c.loss = kind, lossShare
-	} else {
-		c.kind = kind
-	}
+	kind, what, special := strings.Cut(kind, "-")
 	bad := fmt.Errorf("%q is no case of fanout", path)
-	if c.kind != "video" && c.kind != "audio" {
+	switch {
+	case !special:
+	case what == "loss":
+		c.loss = lossShare
+	case what == "cm80":
+		c.cm80 = true
+	case what == "busy" && kind == "video":
+		c.busy = true
+	default:
+		return c, bad
+	}
+	if c.kind = kind; kind != "video" && kind != "audio" {
 		return c, bad
 	}
 	publishers, viewers, _ := strings.Cut(rest, "x")
@@ -74,8 +86,11 @@ func parseFanout(path string) (c fanoutCase, err error) {
 
 // fanoutCannot tells why a peer has no part in a case; empty: it has.
 func fanoutCannot(c fanoutCase, peer string) string {
-	if c.loss > 0 && strings.HasPrefix(peer, "floor-") {
+	switch floor := strings.HasPrefix(peer, "floor-"); {
+	case floor && c.loss > 0:
 		return "a floor keeps nothing to send again"
+	case floor && c.cm80:
+		return "a floor has no keys: as with AEAD_AES_128_GCM"
 	}
 	return ""
 }

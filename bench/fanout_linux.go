@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -29,7 +30,9 @@ type contestant struct {
 	name   string
 	server *child
 	idle   int64 // bytes resident before anybody connected
+	failed error // why it is out
 	cpu    []float64
+	rate   []float64 // packets delivered per second
 	p50    []float64
 	p99    []float64
 	stall  []float64
@@ -97,19 +100,13 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string]
 	defer cancel()
 	t := &contest{path: path, fanoutCase: c, args: args}
 	defer t.stop()
-	if err := t.start(ctx, r, peers); err != nil {
-		return err
-	}
-	rounds, stretch := 9, 4*time.Second
+	rounds, stretch := 5, 3*time.Second // a key frame each
 	if r.quick {
 		rounds, stretch = 3, 1200*time.Millisecond
 	}
-	// Viewers start at a key frame, caches and pools fill.
-	for _, s := range t.servers {
-		r.table.status("fanout %s: warming up %s", path, s.name)
-		if err := t.turn(ctx, s, time.Second, true); err != nil {
-			return err
-		}
+	peers, err := t.start(ctx, r, peers)
+	if err != nil || len(peers) == 0 {
+		return err
 	}
 	if err := t.profile(ctx, r, "/profile/start"); err != nil {
 		return err
@@ -117,9 +114,12 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string]
 	for round := range rounds {
 		for k := range t.servers {
 			s := t.servers[(k+round)%len(t.servers)]
+			if s.failed != nil {
+				continue
+			}
 			r.table.status("fanout %s: round %d of %d, %s", path, round+1, rounds, s.name)
-			if err := t.turn(ctx, s, stretch, false); err != nil {
-				return err
+			if s.failed = t.turn(ctx, s, stretch, false); s.failed != nil && (s == t.servers[0] || ctx.Err() != nil) {
+				return s.failed
 			}
 		}
 	}
@@ -127,7 +127,11 @@ func fanoutOne(r *run, path string, c fanoutCase, peers []peer, args map[string]
 		return err
 	}
 	for i, p := range peers {
-		r.emit(fanoutRow(path, t.servers[0], t.servers[i+1], p, c.all()))
+		if s := t.servers[i+1]; s.failed != nil {
+			r.emit(Row{Scenario: "fanout", Case: path, Peer: p.name, Skipped: "failed: " + s.failed.Error()})
+		} else {
+			r.emit(fanoutRow(path, t.servers[0], s, p, c))
+		}
 	}
 	return nil
 }
@@ -146,19 +150,41 @@ func (t *contest) profile(ctx context.Context, r *run, call string) error {
 	return nil
 }
 
-// start starts the processes and connects everybody.
-func (t *contest) start(ctx context.Context, r *run, peers []peer) error {
-	names := []string{"sluice"}
-	for _, p := range peers {
-		names = append(names, p.name)
-	}
-	for _, name := range names {
+// start starts the processes, connects everybody, and lets each server forward
+// uncounted: viewers start at a key frame, caches and pools fill. A peer that
+// does not get so far is out, and its row tells why.
+func (t *contest) start(ctx context.Context, r *run, peers []peer) (able []peer, err error) {
+	ready := func(name string) error {
 		r.table.status("fanout %s: connecting %d viewers to %s", t.path, t.all(), name)
-		if _, err := t.open(ctx, name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		s, err := t.open(ctx, name)
+		if err != nil {
+			return err
 		}
+		r.table.status("fanout %s: warming up %s", t.path, name)
+		if err := t.rest(ctx, s); err != nil {
+			return err
+		}
+		return t.turn(ctx, s, time.Second, true)
 	}
-	return nil
+	if err := ready("sluice"); err != nil {
+		return nil, fmt.Errorf("sluice: %w", err)
+	}
+	for _, p := range peers {
+		n := len(t.servers)
+		if err := ready(p.name); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			for _, s := range t.servers[n:] {
+				s.server.stop()
+			}
+			t.servers = t.servers[:n]
+			r.emit(Row{Scenario: "fanout", Case: t.path, Peer: p.name, Skipped: "failed: " + err.Error()})
+			continue
+		}
+		able = append(able, p)
+	}
+	return able, nil
 }
 
 // open starts a server and connects its clients, and before the first one
@@ -197,8 +223,10 @@ func (t *contest) join(ctx context.Context, s *contestant, publishers int) error
 	if strings.HasPrefix(s.name, "floor-") {
 		query.Set("plain", "1")
 	}
-	if t.loss > 0 {
-		query.Set("nack", "1")
+	for name, on := range map[string]bool{"nack": t.loss > 0, "cm80": t.cm80, "busy": t.busy, "sink": t.busy} {
+		if on {
+			query.Set(name, "1")
+		}
 	}
 	query.Set("addr", clientAddr(s.name))
 	for range publishers {
@@ -230,8 +258,36 @@ func (s *contestant) usage(ctx context.Context) (u usage, err error) {
 // publisher that was silent, and forward again only when they trust it.
 const lead = 500 * time.Millisecond
 
+const (
+	restStep  = 50 * time.Millisecond
+	restShare = 0.2              // of a processor: connections that are kept alive take less
+	restLimit = 10 * time.Second // some servers keep seconds of packets that they were too slow for
+)
+
+// rest waits until a server has done what it had to do: the next one's turn is
+// on the same processors.
+func (t *contest) rest(ctx context.Context, s *contestant) error {
+	last, err := s.usage(ctx)
+	for end := time.Now().Add(restLimit); err == nil && time.Now().Before(end); {
+		if err := wait(ctx, restStep); err != nil {
+			return err
+		}
+		var u usage
+		if u, err = s.usage(ctx); float64(u.CPU-last.CPU) < restShare*float64(restStep) {
+			break
+		}
+		last = u
+	}
+	return err
+}
+
 // turn publishes through one server and takes note, unless it is a warm-up.
 func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warmup bool) error {
+	err := t.forward(ctx, s, d, warmup)
+	return errors.Join(err, t.rest(ctx, s))
+}
+
+func (t *contest) forward(ctx context.Context, s *contestant, d time.Duration, warmup bool) error {
 	if err := t.load.call(ctx, "/start", url.Values{"group": {s.name}}, nil); err != nil {
 		return err
 	}
@@ -242,12 +298,8 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	if err != nil {
 		return err
 	}
-	var res load.Result
-	query := url.Values{"group": {s.name}, "for": {d.String()}}
-	if !warmup {
-		query.Set("loss", fmt.Sprint(t.loss))
-	}
-	if err := t.load.call(ctx, "/measure", query, &res); err != nil {
+	res, err := t.stretch(ctx, s, d, warmup)
+	if err != nil {
 		return err
 	}
 	after, err := s.usage(ctx)
@@ -263,6 +315,7 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 		return nil
 	}
 	s.rss = after.RSS
+	s.rate = append(s.rate, float64(res.Delivered)/d.Seconds())
 	s.cpu = append(s.cpu, float64(after.CPU-before.CPU)/1e3/float64(res.Delivered))
 	s.p50 = append(s.p50, res.P50)
 	s.p99 = append(s.p99, res.P99)
@@ -281,15 +334,46 @@ func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warm
 	return nil
 }
 
+// stretch lets the publishers of s publish for d, and counts.
+func (t *contest) stretch(ctx context.Context, s *contestant, d time.Duration, warmup bool) (res load.Result, err error) {
+	query := url.Values{"group": {s.name}, "for": {d.String()}}
+	if !t.busy {
+		if !warmup {
+			query.Set("loss", fmt.Sprint(t.loss))
+		}
+		return res, t.load.call(ctx, "/measure", query, &res)
+	}
+	// Their kernel counts what arrives; nobody could read as much.
+	var before, after sunk
+	if err := t.load.call(ctx, "/sunk", query, &before); err != nil {
+		return res, err
+	}
+	if err := wait(ctx, d); err != nil {
+		return res, err
+	}
+	if err := t.load.call(ctx, "/stop", query, nil); err != nil {
+		return res, err
+	}
+	after, err = settled(ctx, t.load, query)
+	res.Sent, res.Delivered = after.Sent-before.Sent, after.Arrived-before.Arrived
+	// Of what was on its way at the beginning no account is taken.
+	res.Expected = max(res.Sent*uint64(t.viewers), res.Delivered)
+	return res, err
+}
+
 // also are the further figures of a contestant.
-func (s *contestant) also(viewers int) map[string]float64 {
+func (s *contestant) also(c fanoutCase) map[string]float64 {
 	m := map[string]float64{
 		"loss_pct":           s.result.Loss(),
-		"bad_packets":        float64(s.result.Bad),
-		"latency_p50_us":     median(s.p50),
-		"latency_p99_us":     median(s.p99),
-		"load_stall_us":      median(s.stall),
-		"rss_per_viewer_kib": float64(s.rss-s.idle) / 1024 / float64(viewers),
+		"rss_per_viewer_kib": float64(s.rss-s.idle) / 1024 / float64(c.all()),
+	}
+	if c.busy {
+		m["delivered_per_s"] = median(s.rate)
+	} else {
+		m["bad_packets"] = float64(s.result.Bad)
+		m["latency_p50_us"] = median(s.p50)
+		m["latency_p99_us"] = median(s.p99)
+		m["load_stall_us"] = median(s.stall)
 	}
 	if s.result.Silent > 0 {
 		m["silent_viewers"] = float64(s.result.Silent)
@@ -301,10 +385,10 @@ func (s *contestant) also(viewers int) map[string]float64 {
 	return m
 }
 
-func fanoutRow(path string, ours, peer *contestant, p peer, viewers int) Row {
+func fanoutRow(path string, ours, peer *contestant, p peer, c fanoutCase) Row {
 	row := Row{
 		Scenario: "fanout", Case: path, Unit: "us CPU/packet", Better: lower, Peer: p.name, PeerVersion: p.version(),
-		Also: ours.also(viewers), PeerAlso: peer.also(viewers),
+		Also: ours.also(c), PeerAlso: peer.also(c),
 	}
 	row.compare(ours.cpu, peer.cpu)
 	return row

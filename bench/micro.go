@@ -16,6 +16,8 @@ type microWork struct {
 	// out does the operation and shows its result, to be compared with that of
 	// the others; nil: results are not comparable as text.
 	out func() string
+	// close ends what goes on beside it; nil: nothing does.
+	close func()
 }
 
 // A microCase is one operation of the scenario.
@@ -31,12 +33,12 @@ type microCase struct {
 
 // repeat makes work of one operation.
 func repeat(op func(), out func() string) microWork {
-	return microWork{contender{run: func() int {
+	return microWork{contender: contender{run: func() int {
 		for range microRun {
 			op()
 		}
 		return microRun
-	}}, out}
+	}}, out: out}
 }
 
 var microPion = peer{name: "pion", version: module("github.com/pion/webrtc/v4")}
@@ -149,6 +151,9 @@ func (c *microCase) measure(r *run, peers []peer, node *nodePeer) error {
 			mine, theirs = times[0], times[1]
 			if n := allocs(rival.contender); n > 0 {
 				row.PeerAlso = map[string]float64{"allocs": float64(n)}
+			}
+			if rival.close != nil {
+				rival.close()
 			}
 		}
 		n := allocs(ours.contender)

@@ -32,7 +32,7 @@ func microSRTP() []microCase {
 
 func srtpWork(k contender, out func() []byte, err error) microWork {
 	must(err)
-	return microWork{k, func() string {
+	return microWork{contender: k, out: func() string {
 		if k.prepare != nil {
 			k.prepare()
 		}

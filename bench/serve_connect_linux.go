@@ -195,9 +195,16 @@ type sluiceEnd struct {
 	up chan struct{}
 }
 
-// newSluiceEnds makes ends on engines in turn, no two successive ones on the
-// same two: a pair on them would have the addresses of the last one.
-func newSluiceEnds() (func() (connectEnd, error), error) {
+func newSluiceEnds() (func() (connectEnd, error), error) { return sluiceEnds(webrtc.Config{}) }
+
+// newSpedEnds makes ends that lose no round trip they need not.
+func newSpedEnds() (func() (connectEnd, error), error) {
+	return sluiceEnds(webrtc.Config{SPED: true, SNAP: true, DTLSRole: webrtc.DTLSClient})
+}
+
+// sluiceEnds makes ends on engines in turn, no two successive ones on the same
+// two: a pair on them would have the addresses of the last one. cfg needs no engine.
+func sluiceEnds(cfg webrtc.Config) (func() (connectEnd, error), error) {
 	var engines [sluiceEngines]*dataplane.Engine
 	for i := range engines {
 		e, err := dataplane.New(dataplane.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
@@ -213,7 +220,9 @@ func newSluiceEnds() (func() (connectEnd, error), error) {
 		e := engines[next%len(engines)]
 		next++
 		mu.Unlock()
-		pc, err := webrtc.NewPeerConnection(webrtc.Config{Engine: e, IncludeLoopback: true})
+		cfg := cfg
+		cfg.Engine, cfg.IncludeLoopback = e, true
+		pc, err := webrtc.NewPeerConnection(cfg)
 		if err != nil {
 			return nil, err
 		}

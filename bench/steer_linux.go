@@ -210,7 +210,7 @@ func (d *duel) turn(ctx context.Context, s *shardServer, length time.Duration) (
 		err = d.load.call(ctx, "/stop", group, nil)
 	}
 	if err == nil {
-		err = d.settle(ctx, group)
+		_, err = settled(ctx, d.load, group)
 	}
 	st = stretch{
 		packets: float64(after.Arrived - before.Arrived), offered: float64(after.Sent-before.Sent) * steerViewers,
@@ -235,22 +235,23 @@ func (d *duel) sample(ctx context.Context, s *shardServer, group url.Values) (p 
 	return p, err
 }
 
-// settle waits until what the server has in store has left it.
-func (d *duel) settle(ctx context.Context, group url.Values) error {
-	var last, now sunk
+// settled waits until what a server has in store has left it, and tells what
+// has arrived by then.
+func settled(ctx context.Context, load *child, group url.Values) (now sunk, err error) {
+	var last sunk
 	for range 100 {
 		if err := wait(ctx, 50*time.Millisecond); err != nil {
-			return err
+			return now, err
 		}
-		if err := d.load.call(ctx, "/sunk", group, &now); err != nil {
-			return err
+		if err := load.call(ctx, "/sunk", group, &now); err != nil {
+			return now, err
 		}
 		if now.Arrived == last.Arrived {
-			return nil
+			return now, nil
 		}
 		last = now
 	}
-	return errors.New("still sends, 5 s after its publishers have stopped")
+	return now, errors.New("still sends, 5 s after its publishers have stopped")
 }
 
 func (s *shardServer) note(st stretch) {

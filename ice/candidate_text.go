@@ -1,8 +1,11 @@
 package ice
 
 import (
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -138,34 +141,120 @@ func (c *Candidate) parseExtensions(f *fields) bool {
 	return true
 }
 
+// candidateHint is what a candidate needs with two IPv4 addresses and no
+// extension; Append makes room for it once.
+const candidateHint = 160
+
 // Append appends the candidate as "candidate:…", without "a=".
 func (c *Candidate) Append(b []byte) []byte {
-	b = append(b, "candidate:"...)
-	b = append(b, c.Foundation...)
-	b = strconv.AppendInt(append(b, ' '), int64(c.Component), 10)
-	b = append(append(append(b, ' '), c.Transport.String()...), ' ')
-	b = append(strconv.AppendUint(b, uint64(c.Priority), 10), ' ')
-	if c.Addr.Addr().IsValid() {
-		b = c.Addr.Addr().AppendTo(b)
-	} else {
-		b = append(b, c.Host...)
+	if cap(b)-len(b) < candidateHint {
+		b = slices.Grow(b, candidateHint)
 	}
-	b = strconv.AppendUint(append(b, ' '), uint64(c.Addr.Port()), 10)
-	b = append(append(b, " typ "...), c.Type.String()...)
+	b = append(append(b, "candidate:"...), c.Foundation...)
+	// Lines are made of constants as long as they can be: nearly all candidates
+	// are of component 1.
+	switch {
+	case c.Component == componentID && c.Transport == UDP:
+		b = append(b, " 1 udp "...)
+	case c.Component == componentID:
+		b = append(b, " 1 tcp "...)
+	default:
+		b = strconv.AppendInt(append(b, ' '), int64(c.Component), 10)
+		b = append(append(append(b, ' '), c.Transport.String()...), ' ')
+	}
+	b = append(appendNumber(b, c.Priority), ' ')
+	if c.Addr.Addr().IsValid() {
+		b = appendAddr(b, c.Addr.Addr())
+	} else {
+		b = append(append(b, c.Host...), ' ')
+	}
+	b = appendNumber(b, uint32(c.Addr.Port()))
+	switch c.Type {
+	case TypeHost:
+		b = append(b, " typ host"...)
+	case TypeServerReflexive:
+		b = append(b, " typ srflx"...)
+	case TypeRelay:
+		b = append(b, " typ relay"...)
+	default:
+		b = append(append(b, " typ "...), c.Type.String()...)
+	}
 	if c.Related.IsValid() {
-		b = c.Related.Addr().AppendTo(append(b, " raddr "...))
-		b = strconv.AppendUint(append(b, " rport "...), uint64(c.Related.Port()), 10)
+		b = appendAddr(append(b, " raddr "...), c.Related.Addr())
+		b = appendNumber(append(b, "rport "...), uint32(c.Related.Port()))
 	}
 	if c.TCPType != "" {
 		b = append(append(b, " tcptype "...), c.TCPType...)
 	}
-	for _, e := range c.Extensions {
+	for i := range c.Extensions {
+		e := &c.Extensions[i]
 		b = append(append(append(append(b, ' '), e.Name...), ' '), e.Value...)
 	}
 	if c.UsernameFragment != "" {
 		b = append(append(b, " ufrag "...), c.UsernameFragment...)
 	}
 	return b
+}
+
+// appendAddr appends an address and a space.
+func appendAddr(b []byte, ip netip.Addr) []byte {
+	if !ip.Is4() {
+		return append(ip.AppendTo(b), ' ')
+	}
+	const most = len("255.255.255.255 ")
+	n := len(b)
+	b = slices.Grow(b, most)[:n+most]
+	a := ip.As4()
+	text := (*[most]byte)(b[n:])
+	// An octet and its dot are a word each, whose rest the next one covers.
+	at := 0
+	for _, octet := range a {
+		o := octets[octet]
+		binary.LittleEndian.PutUint32(text[at:], o.text)
+		at += o.n
+	}
+	text[at-1] = ' '
+	return b[:n+at]
+}
+
+// octets are the decimal digits of a byte and a dot, the first one lowest.
+var octets = func() (t [256]octetText) {
+	for i := range t {
+		s := strconv.Itoa(i) + "."
+		t[i].n = len(s)
+		for k := range len(s) {
+			t[i].text |= uint32(s[k]) << (8 * k)
+		}
+	}
+	return t
+}()
+
+type octetText struct {
+	text uint32
+	n    int
+}
+
+// appendNumber is strconv.AppendUint to base 10, in pieces of four digits that
+// are made at once.
+func appendNumber(b []byte, n uint32) []byte {
+	if n < 10000 {
+		digits := fourDigits(n)
+		zeros := bits.TrailingZeros32(digits|1<<24) &^ 7 // in bits, all but the last digit
+		end := len(b) + 4 - zeros/8
+		return binary.LittleEndian.AppendUint32(b, (digits+0x30303030)>>zeros)[:end]
+	}
+	high := n / 10000
+	return binary.LittleEndian.AppendUint32(appendNumber(b, high), fourDigits(n-10000*high)+0x30303030)
+}
+
+// fourDigits are those of n, below 10000, a byte each, the first one lowest.
+func fourDigits(n uint32) uint32 {
+	// Two pairs side by side, then the digits of both pairs at once: n*5243>>19
+	// is n/100 below 10000, n*103>>10 is n/10 below 100.
+	high := n * 5243 >> 19
+	pairs := high | (n-100*high)<<16
+	tens := pairs * 103 >> 10 & 0x000f000f
+	return tens | (pairs-10*tens)<<8
 }
 
 // String gives what Append appends.

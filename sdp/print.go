@@ -227,7 +227,16 @@ func (c *Codec) append(b []byte) []byte {
 	pt := c.packPayloadType()
 	if c.Name != "" {
 		b = append(pt.append(append(b, "a=rtpmap:"...)), c.Name...)
-		b = appendUint(append(b, '/'), uint64(c.ClockRate))
+		switch c.ClockRate { // nearly all are one of these
+		case 90000:
+			b = append(b, "/90000"...)
+		case 48000:
+			b = append(b, "/48000"...)
+		case 8000:
+			b = append(b, "/8000"...)
+		default:
+			b = appendUint(append(b, '/'), uint64(c.ClockRate))
+		}
 		if c.Channels > 0 {
 			b = appendUint(append(b, '/'), uint64(c.Channels))
 		}

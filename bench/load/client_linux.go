@@ -96,9 +96,13 @@ func (c *client) start(now mono.Time, cert *dtls.Certificate) error {
 		c.ready = true
 		return nil
 	}
+	profile := dtls.SRTP_AEAD_AES_128_GCM // the same for every server
+	if c.group.cm80 {
+		profile = dtls.SRTP_AES128_CM_HMAC_SHA1_80
+	}
 	conn, err := dtls.New(dtls.Config{
 		Role: dtls.Client, Certificate: cert, RemoteFingerprints: c.fingerprints,
-		SRTPProfiles: []dtls.SRTPProfile{dtls.SRTP_AEAD_AES_128_GCM}, // the same for every server
+		SRTPProfiles: []dtls.SRTPProfile{profile},
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ type Group struct {
 	addr      netip.Addr // of the clients' sockets
 	plain     bool
 	nack      bool
+	cm80      bool
 	sink      bool
 	publisher *client
 	viewers   []*client
@@ -67,7 +68,7 @@ func (r *Result) Loss() float64 {
 
 func newGroup(l *Loop, j Joining) *Group {
 	kind := j.Kind
-	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, sink: j.Sink, source: source{kind: kind}, base: mono.Now(), speed: 1, packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, sink: j.Sink, cm80: j.CM80, source: source{kind: kind, busy: j.Busy}, base: mono.Now(), speed: 1, packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
 }
 
 // clock is the source's.

@@ -200,16 +200,22 @@ type Joining struct {
 	Plain bool
 	NACK  bool // viewers ask for what is missing
 	Sink  bool // viewers' sockets drop media and count it; only Sunk tells
+	CM80  bool // AES_CM_128_HMAC_SHA1_80 is offered, and not AEAD_AES_128_GCM
+	Busy  bool // of video: 10,000 packets a second in bursts of 8
 }
 
 // Join connects a publisher and its viewers. It returns when all are
 // connected, or the context ends.
-func (l *Loop) Join(ctx context.Context, j Joining) (*Group, error) {
+func (l *Loop) Join(ctx context.Context, j Joining) (_ *Group, err error) {
 	if !j.Addr.IsValid() {
 		j.Addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	g, url, n := newGroup(l, j), j.URL, j.Viewers
-	var err error
+	defer func() {
+		if err != nil { // nobody is left to publish for
+			_ = l.do(func(mono.Time) { g.active = false })
+		}
+	}()
 	if g.publisher, err = l.join(ctx, g, url+"/publish?kind="+string(j.Kind), true); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}

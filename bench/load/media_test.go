@@ -39,6 +39,33 @@ func TestVideoSchedule(t *testing.T) {
 	}
 }
 
+// A second of what keeps a server busy is 10,000 packets, each frame of them
+// whole.
+func TestBusySchedule(t *testing.T) {
+	s := source{kind: Video, busy: true}
+	start := time.Hour
+	s.skip(start)
+	packets, keys := 0, 0
+	for now := start; now < start+time.Second; now += time.Millisecond {
+		list := s.due(now, nil)
+		if n := len(list); n != framePackets && n != 2*framePackets {
+			t.Fatalf("%d packets at %v", n, now-start)
+		}
+		for i, p := range list {
+			if p.first != (i%framePackets == 0) || p.marker != (i%framePackets == framePackets-1) {
+				t.Fatalf("packet %d at %v: %+v", i, now-start, p)
+			}
+			if p.first && p.key {
+				keys++
+			}
+		}
+		packets += len(list)
+	}
+	if packets < 9990 || packets > 10010 || keys != 1 {
+		t.Errorf("%d packets in a second, %d key frames", packets, keys)
+	}
+}
+
 func TestAudioSchedule(t *testing.T) {
 	s := source{kind: Audio}
 	s.skip(time.Second)
