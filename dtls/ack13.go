@@ -131,7 +131,7 @@ func (c *Conn) handleACK(now mono.Time, plain []byte) error {
 			c.out.acknowledge(n)
 		}
 	}) {
-		return ErrMessage
+		return c.broken(malformed())
 	}
 	switch {
 	case c.posting != 0 && post == c.nextSeq:
@@ -144,6 +144,7 @@ func (c *Conn) handleACK(now mono.Time, plain []byte) error {
 	case c.posting != 0 || len(c.out.items) == 0:
 	case c.out.acknowledged():
 		c.out.stop()
+		c.hand = nil // the server is done with it, too
 		c.postNext(now)
 	case c.out.resendAt != 0 && c.out.again(now, c.cfg.FlightInterval/4):
 		c.stats.Resent++

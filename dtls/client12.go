@@ -51,7 +51,7 @@ func (c *Conn) onHelloVerify(now mono.Time, m message) error {
 		return unexpected()
 	}
 	h.hello.cookie = slices.Clone(v.cookie)
-	h.transcript = nil
+	h.transcript = h.transcript[:0]
 	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
 	return nil
 }
@@ -127,7 +127,7 @@ func (c *Conn) onServerKeyExchange12(m message) error {
 	if ske.group.curve() == nil || !slices.Contains(c.cfg.Groups, ske.group) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	if err := ske.signed.verify(h.peerKey, c.signedParams12(&ske)); err != nil {
+	if err := ske.signed.verify(h.peerKey, &h.hashed, c.signedParams12(&ske)); err != nil {
 		return err
 	}
 	c.state.Group = ske.group
@@ -137,9 +137,9 @@ func (c *Conn) onServerKeyExchange12(m message) error {
 	return nil
 }
 
-// signedParams12 is what the server's key signs (RFC 8422 §5.4).
+// signedParams12 is what the server's key signs (RFC 8422 §5.4), in room.
 func (c *Conn) signedParams12(ske *serverKeyExchange12) []byte {
-	b := append(make([]byte, 0, 2*randomLen+4+133), c.sess.clientRandom[:]...)
+	b := append(c.hs.room(), c.sess.clientRandom[:]...)
 	return ske.params(append(b, c.sess.serverRandom[:]...))
 }
 
@@ -171,22 +171,22 @@ func (c *Conn) answer12(now mono.Time) error {
 	if err != nil {
 		return err
 	}
-	var items []outMessage
+	items := make([]outMessage, 0, 5)
 	if h.requested {
 		items = append(items, h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)))
 	}
-	items = append(items, h.say(typeClientKeyExchange, appendVec8(nil, h.share.PublicKey().Bytes())))
+	items = append(items, h.say(typeClientKeyExchange, appendVec8(h.room(), h.share.PublicKey().Bytes())))
 	if err := c.deriveKeys12(secret); err != nil {
 		return err
 	}
 	if h.requested {
-		sig, err := h.scheme.sign(c.cfg.Rand, c.cfg.Certificate.signer, h.transcript)
+		sig, err := h.scheme.sign(c.cfg.Rand, c.cfg.Certificate.signer, &h.hashed, h.transcript)
 		if err != nil {
 			return err
 		}
 		items = append(items, h.say(typeCertificateVerify, sig.append(h.room())))
 	}
 	h.state = stateFinished
-	c.send(now, append(items, c.lastWords12(labelClient)...)...)
+	c.send(now, c.lastWords12(items, labelClient)...)
 	return nil
 }

@@ -48,7 +48,7 @@ func (c *Conn) onServerHello13(now mono.Time, m message, sh *serverHello) error 
 	h.hear(hello)
 	h.hear(m)
 	h.offer = nil
-	c.hs.transcript = nil
+	c.hs.transcript = c.hs.transcript[:0]
 	c.state.CipherSuite = s.id
 	c.state.Group = sh.share.group
 	c.state.ExtendedMasterSecret = true
@@ -84,7 +84,7 @@ func (c *Conn) onRetry(now mono.Time, m message, sh *serverHello, s *suite13, fi
 			return err
 		}
 	}
-	c.hs.transcript = nil
+	c.hs.transcript = c.hs.transcript[:0]
 	c.send(now, c.hs.say(typeClientHello, hello.append(c.hs.room())))
 	return nil
 }

@@ -66,7 +66,8 @@ type Config struct {
 	MTU int
 
 	// FlightInterval is the time until an unanswered flight is sent again; it
-	// doubles each time, up to 4 s. 0 means 250 ms.
+	// doubles each time, up to 4 s, or up to 60 s where it is 1 s or more. 0 means
+	// 250 ms.
 	//
 	// Deviates: RFC 6347 §4.2.4.1 says 1 s and up to 60 s. ICE has measured the
 	// path to be alive by then, and a call that takes a second longer to connect
@@ -135,6 +136,12 @@ const (
 
 // ErrConfig: New was given something it cannot work with; the message says what.
 var ErrConfig = errors.New("dtls: unusable configuration")
+
+// Validate returns the error that New would.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
 
 // withDefaults checks a Config and fills it in.
 func (c Config) withDefaults() (Config, error) {

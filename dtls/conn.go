@@ -23,7 +23,6 @@ const (
 // goroutine (ctl lane).
 type Conn struct {
 	cfg    Config
-	phase  phase
 	hs     *handshake12 // nil once connected
 	state  ConnectionState
 	sess   session12
@@ -34,19 +33,20 @@ type Conn struct {
 	early earlyQueue
 
 	out        flight
-	fragment   []byte // scratch of transmitPart
 	seq0       uint64 // next record sequence number of epoch 0
 	verify     []byte // a HelloVerifyRequest to send, as a whole datagram
 	alerts     []outAlert
-	writeEpoch uint16 // the highest we write in
 	agreed     agreement
 	hand       *Records // DTLS 1.3: epoch 2
 	records    *Records
-	handed     bool // records belongs to the data lane
-	maxPlain   int  // what goes into a record of its, in bytes
-	verified   bool // the peer's certificate has passed every check
-	asked      bool // VerifyPeer has agreed
+	maxPlain   int // what goes into a record of its, in bytes
+	phase      phase
+	handed     bool   // records belongs to the data lane
+	writeEpoch uint16 // the highest we write in
+	verified   bool   // the peer's certificate has passed every check
+	asked      bool   // VerifyPeer has agreed
 
+	held     bool      // see Hold
 	deadline mono.Time // of the handshake
 	graceEnd mono.Time // when a plaintext alert is believed
 	grace    AlertError
@@ -68,6 +68,7 @@ type Conn struct {
 	path pathCheck
 
 	events []Event
+	first  [2]Event // where they begin
 	stats  Stats
 }
 
@@ -122,7 +123,9 @@ func New(cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{cfg: cfg, hs: &handshake12{}}, nil
+	c := &Conn{cfg: cfg, hs: &handshake12{}}
+	c.events = c.first[:0]
+	return c, nil
 }
 
 // Start begins the handshake and its timeout: a client sends its first flight, a
@@ -268,6 +271,17 @@ func (c *Conn) handleOpened(now mono.Time, contentType uint8, plain []byte) erro
 		}
 		return c.handleFragments(now, 1, 0, plain)
 	}
+	return c.impossible(contentType)
+}
+
+// impossible ends the association for an authentic record whose content nobody may
+// seal, or not in its epoch (RFC 5246 §6, RFC 8446 §5, §5.4).
+func (c *Conn) impossible(contentType uint8) error {
+	if contentType == contentOverflow { // RFC 8446 §5.2
+		c.settle(fatal(AlertRecordOverflow, ErrRecord))
+	} else {
+		c.settle(unexpected())
+	}
 	return ErrUnexpected
 }
 
@@ -276,7 +290,11 @@ func (c *Conn) HandleTimeout(now mono.Time) {
 	if c.ackAt != 0 && !now.Before(c.ackAt) {
 		c.acknowledge()
 	}
+	if c.held { // Hold
+		return
+	}
 	if c.phase == phaseConnected {
+		c.forget(now)
 		c.waiting(now)
 		c.path.expire(c, now)
 	}
@@ -302,6 +320,9 @@ func (c *Conn) HandleTimeout(now mono.Time) {
 
 // Timeout returns when HandleTimeout is due, 0 for never.
 func (c *Conn) Timeout() mono.Time {
+	if c.held { // Hold
+		return c.ackAt
+	}
 	next := mono.Earliest(c.ackAt, c.out.resendAt)
 	switch c.phase {
 	case phaseHandshake, phaseVerify:
@@ -318,7 +339,9 @@ func (c *Conn) Event() (Event, bool) {
 		return nil, false
 	}
 	e := c.events[0]
-	c.events = c.events[1:]
+	if c.events = c.events[1:]; len(c.events) == 0 {
+		c.events = c.first[:0]
+	}
 	return e, true
 }
 

@@ -93,8 +93,18 @@ func FingerprintOf(alg string, der []byte) (Fingerprint, error) {
 
 // matches tells whether the certificate has this fingerprint.
 func (f Fingerprint) matches(der []byte) bool {
-	g, err := FingerprintOf(f.Algorithm, der)
-	return err == nil && bytes.Equal(f.Value, g.Value)
+	switch strings.ToLower(f.Algorithm) {
+	case "sha-256":
+		d := sumSHA256(der)
+		return bytes.Equal(f.Value, d[:])
+	case "sha-384":
+		d := sha512.Sum384(der)
+		return bytes.Equal(f.Value, d[:])
+	case "sha-512":
+		d := sha512.Sum512(der)
+		return bytes.Equal(f.Value, d[:])
+	}
+	return false
 }
 
 // matchAny tells whether the certificate has one of the fingerprints (RFC 8122

@@ -27,6 +27,7 @@ type flight struct {
 	items    []outMessage
 	sent     []sentPart // newest last, at most maxSent
 	interval time.Duration
+	most     time.Duration // that interval becomes
 	sentAt   mono.Time
 	resendAt mono.Time // 0: no timer runs
 }
@@ -39,7 +40,10 @@ type sentPart struct {
 }
 
 func (f *flight) start(now mono.Time, interval time.Duration, items []outMessage) {
-	*f = flight{items: items, interval: interval, sentAt: now, resendAt: now.Add(interval)}
+	*f = flight{items: items, interval: interval, most: maxFlightInterval, sentAt: now, resendAt: now.Add(interval)}
+	if interval >= time.Second {
+		f.most = slowFlightInterval
+	}
 }
 
 // stop forgets the flight.
@@ -63,7 +67,7 @@ func (f *flight) expire(now mono.Time) bool {
 	if f.resendAt == 0 || now.Before(f.resendAt) {
 		return false
 	}
-	f.interval = max(f.interval, min(2*f.interval, maxFlightInterval))
+	f.interval = max(f.interval, min(2*f.interval, f.most))
 	f.rewind(now)
 	return true
 }
@@ -165,11 +169,11 @@ func (c *Conn) transmitPart(b []byte, i int, first bool) int {
 	to = min(to, from+room)
 	f, _, _ := parseFragment(m.raw)
 	f.offset, f.body = from, m.raw[messageHeaderLen+from:messageHeaderLen+to]
-	if c.fragment == nil {
-		c.fragment = make([]byte, 0, c.cfg.MTU)
+	front := headerLen
+	if r := c.layer(m.epoch); r != nil {
+		front = r.headroom
 	}
-	c.fragment = appendFragment(c.fragment[:0], f)
-	k := c.putRecord(b, ContentHandshake, m.epoch, c.fragment)
+	k := c.putRecord(b, ContentHandshake, m.epoch, appendFragment(b[front:front], f))
 	if k == 0 {
 		return 0
 	}

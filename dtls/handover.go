@@ -104,11 +104,13 @@ func (c *Conn) plainAlert(now mono.Time, payload []byte) error {
 
 // sealedAlert takes an authentic alert.
 func (c *Conn) sealedAlert(plain []byte) error {
-	if len(plain) != 2 {
-		return ErrRecord
+	if len(plain) != 2 { // RFC 8446 §5.1: neither in pieces nor several
+		return c.broken(malformed())
 	}
 	desc := Alert(plain[1])
 	switch {
+	case !c.v13() && plain[0] != alertWarning && plain[0] != alertFatal:
+		return c.broken(fatal(AlertIllegalParameter, ErrParameter))
 	case desc == AlertCloseNotify: // RFC 5246 §7.2.1: answered in kind
 		c.alert(alertWarning, AlertCloseNotify)
 		c.closed(ErrCloseNotify)
@@ -138,8 +140,7 @@ func (c *Conn) peerRepeats(now mono.Time, payload []byte) error {
 
 // repeatLast sends flight 6 again, at most twice per FlightInterval.
 func (c *Conn) repeatLast(now mono.Time) error {
-	if c.cfg.Role != Server || !now.Before(c.lingerTo) {
-		c.out.stop()
+	if c.forget(now); c.cfg.Role != Server || c.lingerTo == 0 {
 		return ErrUnexpected
 	}
 	if c.out.again(now, c.cfg.FlightInterval/2) {
@@ -154,7 +155,7 @@ func (c *Conn) repeatLast(now mono.Time) error {
 func (c *Conn) lateHandshake(now mono.Time, plain []byte) error {
 	f, _, ok := parseFragment(plain)
 	if !ok {
-		return ErrMessage
+		return c.broken(malformed())
 	}
 	wish := typeHelloRequest
 	if c.cfg.Role == Server {
@@ -163,8 +164,10 @@ func (c *Conn) lateHandshake(now mono.Time, plain []byte) error {
 	switch {
 	case f.typ == typeFinished && c.cfg.Role == Server:
 		return c.repeatLast(now)
-	case f.typ != wish || f.offset != 0:
+	case f.typ == typeFinished || f.typ == wish && f.offset != 0:
 		return ErrUnexpected
+	case f.typ != wish:
+		return c.broken(unexpected())
 	}
 	if c.warnedAt == 0 || now.Sub(c.warnedAt) >= warnInterval {
 		c.warnedAt = now

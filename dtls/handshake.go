@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"crypto"
+	"slices"
 
 	"github.com/sluicertc/sluice/internal/mono"
 )
@@ -13,7 +14,7 @@ func (c *Conn) handleFragments(now mono.Time, epoch uint16, seq uint64, payload 
 	for len(payload) > 0 && c.phase == phaseHandshake {
 		f, rest, ok := parseFragment(payload)
 		if !ok {
-			return firstOf(first, ErrMessage)
+			return firstOf(first, c.broken(malformed()))
 		}
 		payload = rest
 		if err := c.handleFragment(now, epoch, seq, f); err != nil {
@@ -31,7 +32,10 @@ func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragmen
 		if err == ErrUnexpected && f.seq < c.in.next {
 			c.resend(now) // the peer has not got our flight (RFC 6347 §4.2.4)
 		}
-		return err
+		if err == errMismatch {
+			return c.broken(mismatch())
+		}
+		return c.overlong(f, err)
 	}
 	if c.hs.state == stateClientHello {
 		return c.handleHellos(now, seq)
@@ -41,6 +45,31 @@ func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragmen
 	}
 	return c.pump(now)
 }
+
+// broken ends the association because of a handshake message, an ACK or an alert
+// that no peer of ours sends, and returns the reason of the drop. A server that has
+// not accepted a ClientHello yet says so and stays as it is: whoever sent that need
+// not be its client.
+func (c *Conn) broken(err error) error {
+	if c.phase == phaseHandshake && c.hs.state == stateClientHello {
+		return c.sendRefusal(err)
+	}
+	c.settle(err)
+	return err.(*AlertError).Cause
+}
+
+// overlong ends the association for a message longer than any we take, if it is
+// the one expected next: without it nothing goes on.
+func (c *Conn) overlong(f fragment, err error) error {
+	if f.length <= maxMessage || f.seq != c.in.next {
+		return err
+	}
+	c.broken(fatal(AlertIllegalParameter, ErrBuffered))
+	return err
+}
+
+// mismatch ends a handshake whose fragments of one message disagree.
+func mismatch() error { return fatal(AlertIllegalParameter, ErrMessage) }
 
 // belongs tells whether a message may come in an epoch. In DTLS 1.2 Finished is
 // the one sealed message of a handshake, in 1.3 only hellos are in the clear.
@@ -130,12 +159,42 @@ func (c *Conn) connect() error {
 	}
 	c.phase = phaseConnected
 	c.graceEnd = 0
+	c.shrink()
+	c.events = append(c.events, Connected{})
+	return nil
+}
+
+// shrink gives up what only the handshake needed. The last flight, which may have to
+// be said again, keeps bytes of its own.
+func (c *Conn) shrink() {
 	c.hs, c.hs13 = nil, nil
 	if !c.v13() {
 		c.in.restart(0)
 	}
-	c.events = append(c.events, Connected{})
-	return nil
+	c.in.block, c.in.exact = nil, true
+	items := slices.Clone(c.out.items)
+	for i := range items {
+		items[i].raw = slices.Clone(items[i].raw)
+	}
+	c.out.items = items
+	c.cfg.Groups, c.cfg.CookieSecret, c.cfg.CookieContext = nil, nil, nil
+	if c.cfg.Role == Server && c.hand != nil {
+		c.hand.seal.chill() // what we say is sealed with other keys
+		c.hand.open.chill()
+	}
+}
+
+// forget gives up what answers a peer that repeats the end of its handshake, when
+// it has had time to (RFC 6347 §4.2.4, RFC 9147 §5.8.1).
+func (c *Conn) forget(now mono.Time) {
+	if c.phase != phaseConnected || c.lingerTo == 0 || now.Before(c.lingerTo) {
+		return
+	}
+	c.lingerTo = 0
+	c.hand = nil
+	if !c.v13() {
+		c.out.stop()
+	}
 }
 
 // checkPeer holds the peer's certificate against what is known by now.

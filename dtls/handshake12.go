@@ -29,9 +29,10 @@ const (
 // its upper part one of 1.3, too.
 type handshake12 struct {
 	state      stage
-	seq        uint16 // message_seq of our next message
-	transcript []byte // every message so far, as the hashes of 1.2 want them
-	scratch    []byte // see room
+	seq        uint16            // message_seq of our next message
+	transcript []byte            // every message so far, as the hashes of 1.2 want them
+	scratch    []byte            // see room
+	hashed     [sha512.Size]byte // scratch of signatures
 	peerKey    crypto.PublicKey
 	hello      clientHello // client: what we offered
 	verifies   int         // HelloVerifyRequests obeyed
@@ -46,9 +47,7 @@ type handshake12 struct {
 
 // room is where the body of a message is put together that say then copies.
 func (h *handshake12) room() []byte {
-	if h.scratch == nil {
-		h.scratch = make([]byte, 0, 2<<10)
-	}
+	h.grow()
 	return h.scratch[:0]
 }
 
@@ -64,8 +63,10 @@ func (h *handshake12) say(typ uint8, body []byte) outMessage {
 
 // grow begins a transcript, of which messages of ours are parts.
 func (h *handshake12) grow() {
-	if h.transcript == nil {
-		h.transcript = make([]byte, 0, 4<<10) // of the certificates of WebRTC
+	const most = 4 << 10 // a transcript with the certificates of WebRTC
+	if h.scratch == nil {
+		b := make([]byte, most+2<<10)
+		h.transcript, h.scratch = b[:0:most], b[most:most]
 	}
 }
 
@@ -113,13 +114,17 @@ func (c *Conn) deriveKeys12(secret []byte) error {
 	return nil
 }
 
-// lastWords12 is ChangeCipherSpec and Finished; our writes are sealed from then on.
-func (c *Conn) lastWords12(label string) []outMessage {
-	verify := c.sess.suite.finished12(c.sess.master[:], label, c.hs.transcript)
+// changeCipherSpec is the content of that record; it is not to be changed.
+var changeCipherSpec = []byte{1}
+
+// lastWords12 appends ChangeCipherSpec and Finished; our writes are sealed from
+// then on.
+func (c *Conn) lastWords12(items []outMessage, label string) []outMessage {
+	verify := c.sess.suite.finished12(c.hs.room(), c.sess.master[:], label, c.hs.transcript)
 	finished := c.hs.say(typeFinished, verify)
 	finished.epoch = 1
 	c.writeEpoch = 1
-	return []outMessage{{contentType: ContentChangeCipherSpec, raw: []byte{1}}, finished}
+	return append(items, outMessage{contentType: ContentChangeCipherSpec, raw: changeCipherSpec}, finished)
 }
 
 // peerChain12 takes the peer's Certificate in.
@@ -140,7 +145,7 @@ func (c *Conn) checkFinished12(label string, m message) error {
 	if len(m.body()) != verifyLen {
 		return malformed()
 	}
-	if !hmac.Equal(m.body(), c.sess.suite.finished12(c.sess.master[:], label, c.hs.transcript)) {
+	if !hmac.Equal(m.body(), c.sess.suite.finished12(c.hs.room(), c.sess.master[:], label, c.hs.transcript)) {
 		return fatal(AlertDecryptError, ErrFinished)
 	}
 	c.hs.hear(m)

@@ -106,7 +106,7 @@ func (c *Conn) trafficKeys() error {
 func (c *Conn) authenticate(items []outMessage) ([]outMessage, error) {
 	cert := certificate13{context: c.hs13.context, chain: c.cfg.Certificate.chain}
 	items = append(items, c.say13(typeCertificate, cert.append(c.hs.room())))
-	sig, err := c.hs.scheme.sign(c.cfg.Rand, c.cfg.Certificate.signer, proof(c.cfg.Role, c.hs13.sum()))
+	sig, err := c.hs.scheme.sign(c.cfg.Rand, c.cfg.Certificate.signer, &c.hs.hashed, proof(c.hs.room(), c.cfg.Role, c.hs13.sum()))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (c *Conn) checkProof13(m message) error {
 	if s == nil || !s.suits13(c.hs.peerKey) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	if err := v.verify(c.hs.peerKey, proof(1-c.cfg.Role, c.hs13.sum())); err != nil {
+	if err := v.verify(c.hs.peerKey, &c.hs.hashed, proof(c.hs.room(), 1-c.cfg.Role, c.hs13.sum())); err != nil {
 		return err
 	}
 	if c.cfg.Role == Client {

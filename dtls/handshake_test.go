@@ -314,6 +314,25 @@ func TestFlightTimerDoublesAndHandshakeTimesOut(t *testing.T) {
 	}
 }
 
+// Whoever begins with the second of RFC 6347 §4.2.4.1 gets its bound, too.
+func TestSlowFlightTimerDoublesUpToAMinute(t *testing.T) {
+	both(t, func(t *testing.T, v uint16) {
+		w := newWorldOf(t, 1, v, func(c, s *Config) { c.FlightInterval, c.HandshakeTimeout = time.Second, time.Hour })
+		w.client.Start(w.now)
+		start, at := w.now, time.Duration(0)
+		for _, gap := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
+			at += gap * time.Second
+			if gap > 0 {
+				w.now = w.client.Timeout()
+				w.client.HandleTimeout(w.now)
+			}
+			if w.now.Sub(start) != at || len(w.client.transmit(w.now)) == 0 {
+				t.Fatalf("%v after the start, not %v", w.now.Sub(start), at)
+			}
+		}
+	})
+}
+
 func TestServerTimesOutWithoutHello(t *testing.T) {
 	w := newWorld(t, 1, nil)
 	w.server.Start(w.now)

@@ -14,6 +14,7 @@ const (
 	extPreSharedKey         uint16 = 41
 	extSupportedVersions    uint16 = 43
 	extCookie               uint16 = 44
+	extPSKModes             uint16 = 45
 	extKeyShare             uint16 = 51
 	extConnectionID         uint16 = 54
 	extRRC                  uint16 = 61
@@ -42,7 +43,10 @@ type clientHello struct {
 
 	shares  []keyShare // DTLS 1.3: empty but not nil for an empty list
 	cookie3 []byte     // of the extension (RFC 8446 §4.2.2)
-	psk     bool       // pre_shared_key was there, and not at the end: set only by the parser
+	psk     bool       // pre_shared_key was there
+	// Set by the parser only: psk_key_exchange_modes was there; something followed
+	// pre_shared_key, or a group had two shares.
+	pskModes, illegal bool
 }
 
 // serverHello is RFC 5246 §7.4.1.3 and RFC 8446 §4.1.3, a HelloRetryRequest, too.
@@ -94,14 +98,16 @@ func parseClientHello(b []byte) (h clientHello, ok bool) {
 // extension takes one extension of a ClientHello in. Unknown ones, GREASE among
 // them (RFC 8701), are ignored.
 func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
-	if h.psk { // RFC 8446 §4.2.11: nothing may follow it
-		return false
-	}
+	h.illegal = h.illegal || h.psk // RFC 8446 §4.2.11: nothing may follow it
 	switch typ {
+	case extPSKModes:
+		h.pskModes, ok = true, len(e.vec8()) > 0
 	case extPreSharedKey: // nothing is resumed, so its contents do not matter
 		h.psk, e.b, ok = true, nil, true
 	case extKeyShare:
-		h.shares, ok = parseShares(e.vec16())
+		var twice bool
+		h.shares, twice, ok = parseShares(e.vec16())
+		h.illegal = h.illegal || twice
 	case extCookie:
 		h.cookie3 = e.vec16()
 		ok = len(h.cookie3) > 0
@@ -183,24 +189,22 @@ func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
 	return ok
 }
 
-// parseShares parses client_shares, which may be empty. The same group twice is
-// an error (RFC 8446 §4.2.8).
-func parseShares(b []byte) ([]keyShare, bool) {
+// parseShares parses client_shares, which may be empty. twice tells whether a group
+// is there more than once (RFC 8446 §4.2.8).
+func parseShares(b []byte) (_ []keyShare, twice, ok bool) {
 	r := reader{b: b}
 	shares := []keyShare{}
 	for len(r.b) > 0 {
 		s := keyShare{Group(r.u16()), r.vec16()}
 		if r.bad || len(s.public) == 0 || len(shares) == maxShares {
-			return nil, false
+			return nil, false, false
 		}
 		for _, other := range shares {
-			if other.group == s.group {
-				return nil, false
-			}
+			twice = twice || other.group == s.group
 		}
 		shares = append(shares, s)
 	}
-	return shares, !r.bad
+	return shares, twice, !r.bad
 }
 
 // eachExtension parses the extensions which end a hello; there may be none. No

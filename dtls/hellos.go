@@ -16,13 +16,18 @@ func downgraded(random [randomLen]byte) bool {
 	return tail == sentinel || tail == sentinel[:len(sentinel)-1]+"\x00"
 }
 
+// onlyNull is the only compression method there is, and the only point format. It
+// is not to be changed.
+var onlyNull = []byte{0}
+
 // startClient sends the first flight: one hello for every version offered.
 func (c *Conn) startClient(now mono.Time) error {
 	h := c.hs
 	h.state = stateServerHello
+	c.in.strict = true
 	h.hello = clientHello{
 		version:      VersionDTLS12, // RFC 9147 §5.3: in 1.3, too
-		compressions: []byte{0},
+		compressions: onlyNull,
 		groups:       c.cfg.Groups,
 		schemes:      offeredSchemes(),
 		options:      c.offerOptions(),
@@ -36,6 +41,7 @@ func (c *Conn) startClient(now mono.Time) error {
 	c.sess.clientRandom = h.hello.random
 	if c.cfg.MaxVersion == VersionDTLS13 {
 		h.hello.versions = []uint16{VersionDTLS13}
+		h.hello.suites = make([]uint16, 0, len(suites13)+len(suites12))
 		for i := range suites13 {
 			h.hello.suites = append(h.hello.suites, suites13[i].id)
 		}
@@ -52,10 +58,11 @@ func (c *Conn) startClient(now mono.Time) error {
 			h.hello.groups = classical(c.cfg.Groups)
 			h.hello.limit = min(h.hello.limit, maxFragment)
 		}
+		h.hello.suites = slices.Grow(h.hello.suites, len(suites12))
 		for i := range suites12 {
 			h.hello.suites = append(h.hello.suites, suites12[i].id)
 		}
-		h.hello.points, h.hello.ems, h.hello.reneg = []byte{0}, true, []byte{}
+		h.hello.points, h.hello.ems, h.hello.reneg = onlyNull, true, onlyNull[:0]
 	}
 	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
 	return nil
@@ -76,6 +83,9 @@ func (c *Conn) onServerFirst(now mono.Time, m message) error {
 	case typeHelloRequest: // RFC 5246 §7.4.1.1: ignored, and not hashed
 		return nil
 	case typeHelloVerifyRequest:
+		if c.cfg.MinVersion == VersionDTLS13 || c.hs13 != nil && c.hs13.retried != nil {
+			return unexpected() // it is of DTLS 1.2 (RFC 9147 §5.1)
+		}
 		return c.onHelloVerify(now, m)
 	case typeServerHello:
 	default:
@@ -86,11 +96,14 @@ func (c *Conn) onServerFirst(now mono.Time, m message) error {
 		return malformed()
 	}
 	switch {
+	case sh.selected == 0 && c.hs13 != nil && c.hs13.retried != nil: // RFC 8446 §4.1.4
+		return fatal(AlertIllegalParameter, ErrVersion)
 	case sh.selected == 0:
 		return c.onServerHello12(m, &sh)
 	case c.hs13 == nil: // we sent no supported_versions
 		return fatal(AlertUnsupportedExtension, ErrParameter)
-	case sh.selected != VersionDTLS13: // RFC 8446 §4.2.1
+	case sh.selected != VersionDTLS13, // RFC 8446 §4.2.1
+		c.hs.verifies > 0: // RFC 9147 §5.3: no hello of 1.3 has the cookie that it asked for
 		return fatal(AlertIllegalParameter, ErrVersion)
 	}
 	return c.onServerHello13(now, m, &sh)
@@ -111,8 +124,8 @@ func (c *Conn) versionOf(ch *clientHello) uint16 {
 }
 
 // handleHellos looks for a whole ClientHello. Until one is accepted the server
-// keeps no state but fragments, takes hellos of any round of cookies, and drops
-// those which do not parse: anybody can have sent them.
+// keeps no state but fragments, takes hellos of any round of cookies, and goes on
+// waiting after those which do not parse: anybody can have sent them.
 func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
 	rounds := 1
 	if c.cfg.HelloVerify || c.cfg.MaxVersion == VersionDTLS13 {
@@ -125,11 +138,11 @@ func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
 		}
 		c.in.drop(i)
 		if m.typ != typeClientHello {
-			return ErrUnexpected
+			return c.broken(unexpected())
 		}
 		ch, ok := parseClientHello(m.body())
 		if !ok {
-			return ErrMessage
+			return c.broken(malformed())
 		}
 		switch c.versionOf(&ch) {
 		case VersionDTLS13:
@@ -146,6 +159,7 @@ func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
 // accept makes a hello the one that this handshake answers.
 func (c *Conn) accept(m message) {
 	c.hs.seq = m.seq
+	c.in.strict = true
 	c.in.restart(m.seq + 1)
 	c.graceEnd = 0
 }

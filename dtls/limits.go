@@ -13,9 +13,11 @@ const (
 	maxMTU = 1 << 14
 
 	// defaultFlightInterval is the first retransmission interval; it doubles up
-	// to maxFlightInterval. See Config.FlightInterval.
+	// to maxFlightInterval, or if it is a second at first, as RFC 6347 §4.2.4.1 has
+	// it, up to slowFlightInterval. See Config.FlightInterval.
 	defaultFlightInterval = 250 * time.Millisecond
 	maxFlightInterval     = 4 * time.Second
+	slowFlightInterval    = 60 * time.Second
 
 	// defaultHandshakeTimeout ends a handshake which has not reached Connected.
 	defaultHandshakeTimeout = 30 * time.Second

@@ -120,12 +120,10 @@ func (m *certificate13) append(b []byte) []byte {
 	return b
 }
 
-// proof is what a CertificateVerify signs (RFC 8446 §4.4.3).
-func proof(signer Role, transcript []byte) []byte {
-	const blanks = 64
-	b := make([]byte, blanks, blanks+40+len(transcript))
-	for i := range b {
-		b[i] = ' '
+// proof appends what a CertificateVerify signs (RFC 8446 §4.4.3).
+func proof(b []byte, signer Role, transcript []byte) []byte {
+	for range 64 {
+		b = append(b, ' ')
 	}
 	b = append(b, "TLS 1.3, "+signer.String()+" CertificateVerify\x00"...)
 	return append(b, transcript...)

@@ -25,10 +25,8 @@ func (c *Conn) handleUnified(now mono.Time, rec []byte) error {
 	case !handshakeBits(rec):
 		return ErrEpoch
 	}
-	if c.lingerTo != 0 && !now.Before(c.lingerTo) {
-		c.hand = nil
-	}
-	if c.hand == nil {
+	c.forget(now)
+	if c.hand == nil || c.hand.open.thaw() != nil {
 		return ErrEpoch
 	}
 	plain := make([]byte, len(rec))
@@ -50,13 +48,13 @@ func (c *Conn) handleOpened13(now mono.Time, contentType uint8, plain []byte) er
 		return c.HandlePath(now, netip.AddrPort{}, true, plain)
 	case ContentHandshake:
 	default:
-		return ErrUnexpected
+		return c.impossible(contentType)
 	}
 	r := reader{b: plain}
 	payload := r.bytes(len(plain) - numberLen)
 	number := recordNumber(r.u16())<<48 | recordNumber(r.u16())<<32 | recordNumber(r.u16())<<16 | recordNumber(r.u16())
 	if !r.done() || len(payload) == 0 { // RFC 8446 §5.1: no empty fragments
-		return ErrMessage
+		return c.broken(malformed())
 	}
 	switch {
 	case number.epoch() > epochHandshake:
@@ -100,11 +98,13 @@ func (c *Conn) handlePost(now mono.Time, number recordNumber, payload []byte) er
 	for len(payload) > 0 {
 		f, rest, ok := parseFragment(payload)
 		if !ok {
-			return ErrMessage
+			return c.broken(malformed())
 		}
 		payload = rest
 		if err := c.in.add(epochTraffic, f); err == ErrBuffered {
-			return err
+			return c.overlong(f, err)
+		} else if err == errMismatch {
+			return c.broken(mismatch())
 		}
 	}
 	for c.phase != phaseClosed {

@@ -40,10 +40,10 @@ func (s *suite12) hashOf(out, transcript []byte) []byte {
 	return append(out, d[:s.hashLen]...)
 }
 
-// finished12 computes verify_data (RFC 5246 §7.4.9).
-func (s *suite12) finished12(master []byte, label string, transcript []byte) []byte {
+// finished12 computes verify_data (RFC 5246 §7.4.9) in room.
+func (s *suite12) finished12(room, master []byte, label string, transcript []byte) []byte {
 	var sum [sha512.Size]byte
-	out := make([]byte, verifyLen)
+	out := room[:verifyLen]
 	prf12(s.hashLen, out, master, label, s.hashOf(sum[:0], transcript))
 	return out
 }

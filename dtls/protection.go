@@ -34,17 +34,16 @@ type protection struct {
 	mask   numberMask
 }
 
-// newProtection makes the keys of one direction ready. It keeps no reference to
-// key and iv.
-func newProtection(chacha bool, epoch uint16, key, iv []byte) (p *protection, err error) {
-	p = &protection{epoch: epoch}
+// init makes the keys of one direction ready. It keeps no reference to key and iv.
+func (p *protection) init(chacha bool, epoch uint16, key, iv []byte) (err error) {
+	*p = protection{epoch: epoch}
 	copy(p.iv[:], iv)
 	if chacha {
 		p.chacha, err = chacha20poly1305.New(key)
 	} else {
 		p.gcm, err = aead.NewGCMKey(key)
 	}
-	return p, err
+	return err
 }
 
 // nonce is the IV with a number XORed into its last eight bytes (RFC 7905 §2, RFC

@@ -1,6 +1,9 @@
 package dtls
 
-import "math/bits"
+import (
+	"errors"
+	"math/bits"
+)
 
 // reassembler puts handshake messages together from fragments which arrive in
 // any order, repeatedly, and overlapping (RFC 6347 §4.2.3), and yields them in
@@ -10,7 +13,15 @@ type reassembler struct {
 	slots [reassemblyWindow]partial // slots[i] is message next+i
 	bytes int                       // sum of the sizes of slots
 	block []byte                    // from which short messages are cut
+
+	// strict makes fragments that disagree an error: from when it is known that
+	// there is a peer.
+	strict bool
+	exact  bool // no block is taken for messages: hardly any will come
 }
+
+// errMismatch: fragments of a message disagree about its type or length.
+var errMismatch = errors.New("dtls: fragments disagree")
 
 const (
 	// reassemblyBlock is how much memory is taken at once for short messages, in
@@ -21,7 +32,7 @@ const (
 
 // cut returns memory for a message of n bytes.
 func (a *reassembler) cut(n int) []byte {
-	if n > shortMessage {
+	if n > shortMessage || a.exact {
 		return make([]byte, n)
 	}
 	if len(a.block) < n {
@@ -68,6 +79,9 @@ func (a *reassembler) add(epoch uint16, f fragment) error {
 		// heals when the peer retransmits.
 		if epoch < p.epoch {
 			return ErrUnexpected
+		}
+		if a.strict && epoch == p.epoch {
+			return errMismatch
 		}
 		a.drop(i)
 	}
@@ -156,4 +170,6 @@ func (a *reassembler) keep(epoch uint16) {
 }
 
 // restart forgets everything and expects message next.
-func (a *reassembler) restart(next uint16) { *a = reassembler{next: next} }
+func (a *reassembler) restart(next uint16) {
+	*a = reassembler{next: next, strict: a.strict, exact: a.exact}
+}

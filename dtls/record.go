@@ -13,6 +13,14 @@ const (
 	ContentRoutability      uint8 = 27 // RFC 9853 §4
 )
 
+// What Open returns for the content type of an authentic record which breaks the
+// protocol otherwise: Conn.HandleRecord ends the association for it. They are no
+// types, and neither is KeyLimitNear.
+const (
+	contentNone     uint8 = 254 // the type is missing, or 0
+	contentOverflow uint8 = 253 // the content is longer than 2^14 bytes
+)
+
 // Protocol versions on the wire.
 const (
 	VersionDTLS10 uint16 = 0xfeff

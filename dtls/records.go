@@ -28,6 +28,7 @@ type Records struct {
 
 	seal *protection
 	open *protection
+	keys [2]protection // the first of both
 	// Only in DTLS 1.3: the epoch before open, for records which were overtaken
 	// by a key update, and the one behind it, once it may have begun.
 	prev, ahead *protection
@@ -110,7 +111,8 @@ func (r *Records) Owns(rec []byte) bool {
 // disjoint from rec. When it is in place, a record that fails is destroyed.
 //
 // contentType is ContentApplicationData, or ContentHandshake, ContentAlert,
-// ContentACK or ContentRoutability; these go to Conn.HandleRecord as they are. A record that is seen a
+// ContentACK, ContentRoutability, or what nobody should have sealed; these go to
+// Conn.HandleRecord as they are. It is never 0. A record that is seen a
 // second time, or is older than 193 to 256 records, gives ErrReplay; one of
 // another epoch, ErrEpoch: see Owns. The replay window moves for authentic
 // records only (RFC 6347 §4.1.2.6, RFC 9147 §4.5.1). Every error is a reason to
@@ -198,10 +200,13 @@ func (r *Records) opened(job *aead.GCMJob, s *slot, rec []byte) (plain []byte, c
 	}
 	s.key.window.accept(s.seq)
 	plain, contentType = job.Dst, rec[0]
-	if r.v13 || contentType == ContentCID {
+	switch {
+	case r.v13 || contentType == ContentCID:
 		if plain, contentType, err = r.opened13(s, plain); err != nil {
 			return nil, 0, err
 		}
+	case contentType == 0:
+		contentType = contentNone
 	}
 	r.newest = s.key == r.open && s.seq+1 == s.key.window.top
 	r.stats.Opened++

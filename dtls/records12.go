@@ -33,15 +33,14 @@ func aad12(aad []byte, rec []byte, n int) []byte {
 
 // newRecords12 makes the record layer of one side.
 func newRecords12(chacha bool, local, remote, localIV, remoteIV []byte) (*Records, error) {
-	seal, err := newProtection(chacha, 1, local, localIV)
-	if err != nil {
+	r := &Records{maxSeal: maxFragment, maxOpen: maxFragment}
+	r.seal, r.open = &r.keys[0], &r.keys[1]
+	if err := r.seal.init(chacha, 1, local, localIV); err != nil {
 		return nil, err
 	}
-	open, err := newProtection(chacha, 1, remote, remoteIV)
-	if err != nil {
+	if err := r.open.init(chacha, 1, remote, remoteIV); err != nil {
 		return nil, err
 	}
-	r := &Records{seal: seal, open: open, maxSeal: maxFragment, maxOpen: maxFragment}
 	r.measure()
 	return r, nil
 }
@@ -88,9 +87,7 @@ func (r *Records) openJob12(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 		return ErrEpoch
 	}
 	// RFC 9146 §3: whoever was given a connection ID sends no record without.
-	switch t := rec[0]; {
-	case t == ContentCID && r.ids.known(rec[11:h-2]), r.ids.len() == 0 && sealedType(t):
-	default:
+	if cid := rec[0] == ContentCID; cid != (r.ids.len() > 0) || cid && !r.ids.known(rec[11:h-2]) {
 		return ErrRecord
 	}
 	if dst != nil && len(dst) < n {
@@ -115,11 +112,6 @@ func (r *Records) openJob12(job *aead.GCMJob, s *slot, dst, rec []byte) error {
 	job.Dst, s.dst = destination(dst, rec, headroom, n)
 	job.OK = false
 	return nil
-}
-
-// sealedType tells whether a record of DTLS 1.2 may be of a type.
-func sealedType(t uint8) bool {
-	return t == ContentApplicationData || t == ContentHandshake || t == ContentAlert || t == ContentRoutability
 }
 
 // destination decides where n bytes are opened to, and where they are moved from

@@ -16,13 +16,12 @@ const numberLen = 8
 // epoch has no update.
 func newRecords13(s *suite13, epoch uint16, local, remote []byte) (*Records, error) {
 	r := &Records{v13: true, maxSeal: maxFragment + 1, maxOpen: maxPayload13}
+	r.seal, r.open = &r.keys[0], &r.keys[1]
 	r.measure()
-	var err error
-	if r.seal, err = s.protect(epoch, local); err != nil {
+	if err := s.protect(r.seal, epoch, local); err != nil {
 		return nil, err
 	}
-	r.open, err = s.protect(epoch, remote)
-	return r, err
+	return r, s.protect(r.open, epoch, remote)
 }
 
 // keyFor finds the key by the epoch's two bits (RFC 9147 §4.2.2); nil: none.
@@ -106,20 +105,15 @@ func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uin
 	for n > 0 && inner[n-1] == 0 {
 		n--
 	}
-	if n == 0 || n-1 > maxFragment {
-		return nil, 0, ErrRecord
+	switch {
+	case n == 0:
+		return inner[:0], contentNone, nil
+	case n-1 > maxFragment:
+		return inner[:0], contentOverflow, nil
 	}
 	contentType, plain = inner[n-1], inner[:n-1]
 	number := recordNumber(s.key.epoch)<<48 | recordNumber(s.seq)
-	switch contentType {
-	case ContentApplicationData, ContentAlert, ContentRoutability:
-	case ContentACK, ContentHandshake:
-		if !r.v13 {
-			if contentType == ContentACK {
-				return nil, 0, ErrRecord
-			}
-			break
-		}
+	if r.v13 && (contentType == ContentACK || contentType == ContentHandshake) {
 		end := n - 1 + numberLen
 		if s.dst != nil && len(s.dst) < end || cap(plain) < end {
 			return nil, 0, ErrShortBuffer
@@ -129,8 +123,6 @@ func (r *Records) opened13(s *slot, inner []byte) (plain []byte, contentType uin
 		}
 		plain = plain[:end]
 		binary.BigEndian.PutUint64(plain[n-1:], uint64(number))
-	default:
-		return nil, 0, ErrRecord
 	}
 	return plain, contentType, nil
 }

@@ -184,19 +184,29 @@ func TestV13RecordsRefuse(t *testing.T) {
 		rec []byte
 		err error
 	}{
-		"empty":            {[]byte{}, ErrRecord},
-		"connection ID":    {cid, ErrRecord},
-		"another epoch":    {epoch, ErrEpoch},
-		"short":            {[]byte{0x2f, 0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, ErrRecord},
-		"cut":              {good()[:20], ErrRecord},
-		"plaintext":        {plainRecord(ContentApplicationData, []byte("x")), ErrEpoch},
-		"all padding":      {foreign13(a.seal, 6, 0, nil, true, true, 3), ErrRecord},
-		"unknown type":     {foreign13(a.seal, 7, 99, []byte("x"), true, true, 0), ErrRecord},
-		"ChangeCipherSpec": {foreign13(a.seal, 8, ContentChangeCipherSpec, []byte{1}, true, true, 0), ErrRecord},
-		"too long":         {foreign13(a.seal, 9, ContentApplicationData, make([]byte, maxFragment+1), true, true, 0), ErrRecord},
+		"empty":         {[]byte{}, ErrRecord},
+		"connection ID": {cid, ErrRecord},
+		"another epoch": {epoch, ErrEpoch},
+		"short":         {[]byte{0x2f, 0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, ErrRecord},
+		"cut":           {good()[:20], ErrRecord},
+		"plaintext":     {plainRecord(ContentApplicationData, []byte("x")), ErrEpoch},
+		"far too long":  {foreign13(a.seal, 9, ContentApplicationData, make([]byte, maxFragment+256), true, true, 0), ErrRecord},
 	} {
 		if _, _, err := b.Open(make([]byte, 2*maxFragment), c.rec); err != c.err {
 			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+	}
+	for name, c := range map[string]struct { // which Conn ends the association for
+		rec []byte
+		typ uint8
+	}{
+		"all padding":      {foreign13(a.seal, 16, 0, nil, true, true, 3), contentNone},
+		"unknown type":     {foreign13(a.seal, 17, 99, []byte("x"), true, true, 0), 99},
+		"ChangeCipherSpec": {foreign13(a.seal, 18, ContentChangeCipherSpec, []byte{1}, true, true, 0), ContentChangeCipherSpec},
+		"too long":         {foreign13(a.seal, 19, ContentApplicationData, make([]byte, maxFragment+1), true, true, 0), contentOverflow},
+	} {
+		if _, typ, err := b.Open(make([]byte, 2*maxFragment), c.rec); err != nil || typ != c.typ {
+			t.Errorf("%s: %d, %v", name, typ, err)
 		}
 	}
 	for bit := 0; bit < 8*len(good()); bit++ {

@@ -91,8 +91,8 @@ func TestRecordsRefuse(t *testing.T) {
 		"epoch 0":     {change(4, 0), ErrEpoch},
 		"epoch 2":     {change(4, 2), ErrEpoch},
 		"version":     {change(2, 0xff), ErrRecord},
-		"ccs":         {change(0, ContentChangeCipherSpec), ErrRecord},
-		"heartbeat":   {change(0, 24), ErrRecord},
+		"ccs":         {change(0, ContentChangeCipherSpec), ErrAuth},
+		"heartbeat":   {change(0, 24), ErrAuth},
 		"type":        {change(0, ContentAlert), ErrAuth},
 		"sequence":    {change(10, 9), ErrAuth},
 		"length":      {change(12, 3), ErrRecord},
@@ -122,7 +122,7 @@ func TestRecordsRefuse(t *testing.T) {
 		t.Error(err)
 	}
 	s := b.Stats()
-	if s.Opened != 1 || s.Forged != 2 || s.Epoch != 4 || s.Malformed != 7 {
+	if s.Opened != 1 || s.Forged != 4 || s.Epoch != 4 || s.Malformed != 5 {
 		t.Errorf("%+v", s)
 	}
 }

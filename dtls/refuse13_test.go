@@ -33,6 +33,8 @@ func TestV13ServerRefusesHello(t *testing.T) {
 		"P-256 off the curve": {share(GroupP256, 65), AlertIllegalParameter, ErrParameter},
 		"hybrid short":        {share(GroupX25519MLKEM768, 1215), AlertIllegalParameter, ErrParameter},
 		"hybrid, zeros":       {share(GroupX25519MLKEM768, 1216), AlertIllegalParameter, ErrParameter},
+		"a share twice":       {func(h *clientHello) { h.shares = []keyShare{h.shares[1], h.shares[1]} }, AlertIllegalParameter, ErrParameter},
+		"a PSK and no modes":  {func(h *clientHello) { h.psk = true }, AlertMissingExtension, ErrParameter},
 		"hybrid, modulus":     {func(h *clientHello) { h.shares = []keyShare{{GroupX25519MLKEM768, badML}} }, AlertIllegalParameter, ErrParameter},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +63,8 @@ func TestV13ServerRefusesHello(t *testing.T) {
 			at := 2 + randomLen + 1 + 1 + 2 + 2 + 2
 			b[at], b[at+1] = byte((ext+4-at-2)>>8), byte(ext+4-at-2)
 		}
-		if _, ok := parseClientHello(b); ok {
-			t.Errorf("%s: parses", name)
+		if h, ok := parseClientHello(b); !ok || !h.illegal {
+			t.Errorf("%s: %v", name, ok)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
 		return err
 	}
 	ske := serverKeyExchange12{group: c.state.Group, public: h.share.PublicKey().Bytes()}
-	if ske.signed, err = sig.sign(c.cfg.Rand, c.cfg.Certificate.signer, c.signedParams12(&ske)); err != nil {
+	if ske.signed, err = sig.sign(c.cfg.Rand, c.cfg.Certificate.signer, &h.hashed, c.signedParams12(&ske)); err != nil {
 		return err
 	}
 	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: offeredSchemes()}
@@ -119,7 +119,7 @@ func (c *Conn) serverMessage12(now mono.Time, m message) (err error) {
 		if !ok {
 			return malformed()
 		}
-		if err := v.verify(h.peerKey, h.transcript); err != nil {
+		if err := v.verify(h.peerKey, &h.hashed, h.transcript); err != nil {
 			return err
 		}
 		h.hear(m)
@@ -129,7 +129,7 @@ func (c *Conn) serverMessage12(now mono.Time, m message) (err error) {
 		if err := c.checkFinished12(labelClient, m); err != nil {
 			return err
 		}
-		c.send(now, c.lastWords12(labelServer)...)
+		c.send(now, c.lastWords12(make([]outMessage, 0, 2), labelServer)...)
 		return c.handshakeDone(now)
 	}
 	return unexpected()

@@ -50,7 +50,10 @@ func (c *Conn) choose13(ch *clientHello) (suite *suite13, share *keyShare, wante
 	if len(ch.cookie) > 0 || !slices.Equal(ch.compressions, []byte{0}) {
 		return nil, nil, 0, fatal(AlertIllegalParameter, ErrParameter)
 	}
-	if ch.groups == nil || ch.shares == nil || ch.schemes == nil { // RFC 8446 §9.2
+	if ch.illegal { // RFC 8446 §4.2.8, §4.2.11
+		return nil, nil, 0, fatal(AlertIllegalParameter, ErrParameter)
+	}
+	if ch.groups == nil || ch.shares == nil || ch.schemes == nil || ch.psk && !ch.pskModes { // RFC 8446 §9.2, §4.2.9
 		return nil, nil, 0, fatal(AlertMissingExtension, ErrParameter)
 	}
 	for i := range ch.shares { // RFC 8446 §4.2.8

@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	_ "crypto/sha512" // SHA-384 and SHA-512 of the schemes
+	"crypto/sha512"
 	"io"
 	"slices"
 )
@@ -58,14 +58,17 @@ var schemes = [...]scheme{
 	{PKCS1WithSHA512, kindRSA, crypto.SHA512, false},
 }
 
-// offeredSchemes lists the schemes for a hello or a CertificateRequest.
-func offeredSchemes() []SignatureScheme {
+// offeredSchemes lists the schemes for a hello or a CertificateRequest. It is not to
+// be changed.
+func offeredSchemes() []SignatureScheme { return allSchemes }
+
+var allSchemes = func() []SignatureScheme {
 	ids := make([]SignatureScheme, len(schemes))
 	for i := range schemes {
 		ids[i] = schemes[i].id
 	}
 	return ids
-}
+}()
 
 // kindOf classifies a public key; kindNone when it is not supported.
 func kindOf(pub crypto.PublicKey) keyKind {
@@ -149,27 +152,29 @@ func schemeFor(pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
 	return found
 }
 
-// digest hashes a message as the scheme says.
-func (s *scheme) digest(msg []byte) []byte {
+// digest hashes a message as the scheme says, into room, which escapes.
+func (s *scheme) digest(room *[sha512.Size]byte, msg []byte) []byte {
 	switch s.hash {
 	case 0:
 		return msg
 	case crypto.SHA256:
 		d := sumSHA256(msg)
-		return d[:]
+		return room[:copy(room[:], d[:])]
+	case crypto.SHA384:
+		d := sha512.Sum384(msg)
+		return room[:copy(room[:], d[:])]
 	}
-	h := s.hash.New()
-	h.Write(msg)
-	return h.Sum(nil)
+	*room = sha512.Sum512(msg)
+	return room[:]
 }
 
-// sign signs msg with our key.
-func (s *scheme) sign(rand io.Reader, key crypto.Signer, msg []byte) (signed, error) {
+// sign signs msg with our key. room is scratch.
+func (s *scheme) sign(rand io.Reader, key crypto.Signer, room *[sha512.Size]byte, msg []byte) (signed, error) {
 	var opts crypto.SignerOpts = s.hash
 	if s.pss { // RFC 8446 §4.2.3: the salt is as long as the digest
 		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.hash}
 	}
-	sig, err := key.Sign(rand, s.digest(msg), opts)
+	sig, err := key.Sign(rand, s.digest(room, msg), opts)
 	if err != nil {
 		return signed{}, fatal(AlertInternalError, ErrInternal)
 	}
@@ -177,8 +182,8 @@ func (s *scheme) sign(rand io.Reader, key crypto.Signer, msg []byte) (signed, er
 }
 
 // verify checks the peer's signature of msg. The scheme must be one we offered,
-// and fit the key (RFC 5246 §7.4.3, §7.4.8).
-func (m *signed) verify(pub crypto.PublicKey, msg []byte) error {
+// and fit the key (RFC 5246 §7.4.3, §7.4.8). room is scratch.
+func (m *signed) verify(pub crypto.PublicKey, room *[sha512.Size]byte, msg []byte) error {
 	s := schemeByID(m.scheme)
 	if s == nil || !s.suits(pub) {
 		return fatal(AlertIllegalParameter, ErrParameter)
@@ -186,15 +191,15 @@ func (m *signed) verify(pub crypto.PublicKey, msg []byte) error {
 	ok := false
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
-		ok = ecdsa.VerifyASN1(k, s.digest(msg), m.signature)
+		ok = ecdsa.VerifyASN1(k, s.digest(room, msg), m.signature)
 	case ed25519.PublicKey:
 		ok = ed25519.Verify(k, msg, m.signature)
 	case *rsa.PublicKey:
 		if s.pss {
 			o := rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-			ok = rsa.VerifyPSS(k, s.hash, s.digest(msg), m.signature, &o) == nil
+			ok = rsa.VerifyPSS(k, s.hash, s.digest(room, msg), m.signature, &o) == nil
 		} else {
-			ok = rsa.VerifyPKCS1v15(k, s.hash, s.digest(msg), m.signature) == nil
+			ok = rsa.VerifyPKCS1v15(k, s.hash, s.digest(room, msg), m.signature) == nil
 		}
 	}
 	if !ok {

@@ -61,10 +61,8 @@ func (w *replayWindow) parse(r *reader) {
 // smallest epoch it may be of in DTLS 1.3.
 func (c *Conn) parseRecords(r *reader, lowest uint16) (*Records, error) {
 	forged := r.u64()
-	var (
-		out Records
-		err error
-	)
+	out := &Records{}
+	var err error
 	if c.v13() {
 		out.v13 = true
 		out.maxSeal, out.maxOpen = maxFragment+1, maxPayload13
@@ -74,10 +72,7 @@ func (c *Conn) parseRecords(r *reader, lowest uint16) (*Records, error) {
 			return nil, ErrState
 		}
 		s := &c.sess
-		var made *Records
-		if made, err = s.suite.keys12(c.cfg.Role, s.master[:], s.clientRandom[:], s.serverRandom[:]); err == nil {
-			out = *made
-		}
+		out, err = s.suite.keys12(c.cfg.Role, s.master[:], s.clientRandom[:], s.serverRandom[:])
 	}
 	if err != nil {
 		return nil, err
@@ -94,15 +89,15 @@ func (c *Conn) parseRecords(r *reader, lowest uint16) (*Records, error) {
 	}
 	out.open.window.parse(r)
 	if c.v13() {
-		if err := c.parseUpdates(r, &out, lowest); err != nil {
+		if err := c.parseUpdates(r, out, lowest); err != nil {
 			return nil, err
 		}
 	}
-	c.dress(&out)
+	c.dress(out)
 	if r.bad || out.seal.next > maxSequence+1 {
 		return nil, ErrState
 	}
-	return &out, nil
+	return out, nil
 }
 
 // parseUpdates takes what belongs to updates of keys.
@@ -142,5 +137,6 @@ func (c *Conn) parseProtection(r *reader, lowest uint16) (*protection, error) {
 	if r.bad || epoch < lowest || lowest == epochHandshake && epoch != lowest || len(secret) != suite.hashLen {
 		return nil, ErrState
 	}
-	return suite.protect(epoch, slices.Clone(secret))
+	p := new(protection)
+	return p, suite.protect(p, epoch, slices.Clone(secret))
 }

@@ -191,20 +191,35 @@ func (s *suite13) export(master []byte, label string, context []byte, n int) []b
 }
 
 // protect makes the keys of a traffic secret (RFC 8446 §7.3, RFC 9147 §4.2.3).
-func (s *suite13) protect(epoch uint16, secret []byte) (*protection, error) {
+func (s *suite13) protect(p *protection, epoch uint16, secret []byte) (err error) {
 	room := make([]byte, 2*s.keyLen+ivLen)
 	key, iv, sn := room[:s.keyLen], room[s.keyLen:s.keyLen+ivLen], room[s.keyLen+ivLen:]
 	s.expandTo(key, secret, "key", nil)
 	s.expandTo(iv, secret, "iv", nil)
 	s.expandTo(sn, secret, "sn", nil)
-	p, err := newProtection(s.chacha, epoch, key, iv)
+	err = p.init(s.chacha, epoch, key, iv)
 	clear(key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.suite, p.secret = s, secret
 	p.mask, err = newNumberMask(s.chacha, sn)
-	return p, err
+	return err
+}
+
+// chill gives up what can be made from the secret; thaw makes it again.
+func (p *protection) chill() { p.gcm, p.chacha, p.mask = nil, nil, numberMask{} }
+
+func (p *protection) thaw() error {
+	if p.gcm != nil || p.chacha != nil {
+		return nil
+	}
+	var warm protection
+	if err := p.suite.protect(&warm, p.epoch, p.secret); err != nil {
+		return err
+	}
+	p.gcm, p.chacha, p.mask = warm.gcm, warm.chacha, warm.mask
+	return nil
 }
 
 // update makes the keys of the next epoch (RFC 8446 §7.2).
@@ -212,5 +227,6 @@ func (p *protection) update() (*protection, error) {
 	if p.epoch == maxEpoch {
 		return nil, ErrKeyExhausted
 	}
-	return p.suite.protect(p.epoch+1, p.suite.derive(p.secret, "traffic upd", nil))
+	next := new(protection)
+	return next, p.suite.protect(next, p.epoch+1, p.suite.derive(p.secret, "traffic upd", nil))
 }

@@ -54,6 +54,7 @@ type Agent struct {
 
 	early   []earlyCheck
 	replays *replayRing // made by the first authentic check
+	carry   *carriage   // nil: without Config.Carry
 
 	out       []outgoing
 	outHead   int
@@ -75,6 +76,9 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a.gen = g
 	a.tiebreaker = a.random64()
+	if cfg.Carry {
+		a.carry = &carriage{blind: MaxBlind, stats: CarryStats{State: CarryOffered}}
+	}
 	for _, h := range cfg.Hosts {
 		if _, err := a.addBase(plain(h), true); err != nil {
 			return nil, err
@@ -131,7 +135,7 @@ func (a *Agent) HandlePacketAt(now, arrived mono.Time, b []byte, p Path) error {
 	}
 	switch m.Class() {
 	case stun.Request:
-		err = a.handleRequest(now, m, p)
+		err = a.handleRequest(now, m, p, len(b))
 	case stun.Indication:
 		// RFC 8445 §11: a keepalive; nobody signed it, so it means nothing.
 		return nil
@@ -159,6 +163,7 @@ func (a *Agent) step(now mono.Time) {
 	a.stepNomination(now)
 	a.pace(now)
 	a.stepConsent(now)
+	a.stepCarry(now)
 	a.updateState(now)
 }
 
@@ -176,6 +181,7 @@ func (a *Agent) Timeout() mono.Time {
 	a.nominationTimeout(&t)
 	a.consentTimeout(&t)
 	a.stateTimeout(&t)
+	a.carryTimeout(&t)
 	return mono.Time(t)
 }
 

@@ -75,8 +75,11 @@ func (a *Agent) handleResponse(now, arrived mono.Time, m stun.Message, p Path) e
 		return nil
 	}
 	a.measure(arrived, x)
-	pr.answered = now
+	pr.answered, pr.carry.proved = now, true
 	a.validate(pr.remote, p)
+	if x.carry && x.gen == a.gen {
+		defer a.receiveCarried(m, p) // after the event that the pair is usable
+	}
 	if x.kind == txConsent {
 		a.consentGiven(x)
 		return nil

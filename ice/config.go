@@ -29,6 +29,12 @@ type Config struct {
 	// STUNServers tell our server-reflexive addresses.
 	STUNServers []netip.AddrPort
 
+	// Carry lets checks carry the datagrams of a handshake (DTLS in STUN,
+	// draft-hancke-webrtc-sped). Until the peer's first message has said whether
+	// it understands, what is carried is an attribute that others ignore.
+	// See Agent.Carry.
+	Carry bool
+
 	// Rand is the source of credentials, transaction ids, tiebreaker and
 	// jitter. Nil: crypto/rand.
 	Rand io.Reader

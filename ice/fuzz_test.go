@@ -19,7 +19,7 @@ type fuzzer struct {
 	theirs *stun.Key
 	sent   []Path
 	ids    []stun.TransactionID
-	buf    [MaxPacket]byte
+	buf    [MaxCarryPacket]byte
 }
 
 // Whatever a peer with or without the password sends, in whatever order, the
@@ -29,7 +29,7 @@ func FuzzAgent(f *testing.F) {
 	f.Add([]byte{0x13, 0x80, 0x90, 0x31, 0xff, 0x00, 0x20, 0x7a, 0x81, 0x92}, uint8(7))
 	f.Fuzz(func(t *testing.T, script []byte, mode uint8) {
 		a, err := New(Config{Role: Role(mode & 1), Lite: mode&2 != 0, Hosts: hostB6, LocalUfrag: "usus", LocalPwd: fuzzPwd,
-			Rand: rand.NewChaCha8([32]byte{mode}), Ta: minTa, STUNServers: hostA})
+			Rand: rand.NewChaCha8([32]byte{mode}), Ta: minTa, STUNServers: hostA, Carry: mode&4 != 0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +65,10 @@ func (z *fuzzer) request(op, arg byte) {
 	if arg&4 != 0 {
 		m.UseCandidate()
 	}
+	if op&64 != 0 {
+		m.Raw(attrCarried, dtlsOf(int(arg)+1, ""))
+		m.Raw(attrCarriedAck, ackList(uint32(arg), uint32(op)))
+	}
 	m.Integrity(stun.NewKey([]byte(pwd)))
 	z.a.HandlePacket(z.now, m.Bytes(), Path{Local: hostB6[arg&1], Remote: hostA6[arg>>3&1]})
 }
@@ -95,7 +99,7 @@ func (z *fuzzer) wait(arg byte) {
 
 func (z *fuzzer) command(op, arg byte) {
 	a := z.a
-	switch op >> 3 % 7 {
+	switch op >> 3 % 8 {
 	case 0, 1:
 		a.SetRemoteCredentials(z.now, "they", fuzzTheirPwd)
 	case 2:
@@ -113,6 +117,24 @@ func (z *fuzzer) command(op, arg byte) {
 		if arg > 250 {
 			a.Close()
 		}
+	case 7:
+		z.carry(arg)
+	}
+}
+
+func (z *fuzzer) carry(arg byte) {
+	a := z.a
+	switch {
+	case arg > 250:
+		a.StopCarry()
+	case arg > 240:
+		a.EndCarry(z.now, arg&1 != 0)
+	case arg > 220:
+		a.Carried(z.now)
+	case arg > 200:
+		a.HeardDirectly(dtlsOf(int(arg), ""))
+	default:
+		a.Carry(z.now, flightOf(int(arg&15), int(arg)*6, string(rune(arg))), arg&16 != 0)
 	}
 }
 

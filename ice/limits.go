@@ -10,6 +10,22 @@ const (
 	// rounded up. A message that does not fit is dropped and counted.
 	MaxPacket = 512
 
+	// MaxCarryPacket is the size of the largest message with Config.Carry: what
+	// DTLS takes for the path of (dtls.DefaultMTU).
+	MaxCarryPacket = 1200
+
+	// MaxCarryFlight is how many datagrams of a flight are carried. The longest
+	// flight, a server's of DTLS 1.3 with post-quantum keys and a certificate of
+	// RSA, has four. The owner sends the others when it has a path.
+	MaxCarryFlight = 8
+
+	// MaxBlind is how many bytes are carried to where nobody has shown to receive
+	// them, over all pairs: some twenty checks. An authentic request gives back
+	// three times its length. Beyond it checks carry nothing there. It keeps who
+	// names foreign addresses as candidates from getting them more than the checks
+	// themselves are, which are 7 on each of 100 pairs.
+	MaxBlind = 32 << 10
+
 	// MaxIncoming is the longest STUN message looked at: four times our own,
 	// to leave room for attributes we do not know. Longer ones give ErrTooLong.
 	MaxIncoming = 2048
@@ -87,6 +103,10 @@ const (
 	minRTT           = time.Microsecond
 	lastWait         = 16               // Rm of RFC 8489 §6.2.1, in RTOs
 	keepQueue        = 8                // entries of an empty queue which are not freed
+	maxAcks          = 4                // datagrams acknowledged in one message, as the draft advises
+	maxAcksRead      = 16               // of one message; the rest is not looked at
+	maxHeard         = 16               // of the peer's datagrams; older ones would be taken for new
+	endingCarry      = 10 * time.Second // for the last flight to be acknowledged
 	consentSends     = 3                // of one consent request, see consent.go
 	minClaim         = 2 * time.Second  // of silence before an aggressive peer may go lower, see nominate.go
 	previousGrace    = 30 * time.Second // RFC 7675 §5.1: as long as consent may last

@@ -45,6 +45,7 @@ type pair struct {
 	firstRequest      mono.Time // first authenticated check of the peer's; 0: none
 	heard             mono.Time // last authenticated message
 	answered          mono.Time // last authenticated response to us
+	carry             pairCarry
 	counters          pairCounters
 }
 

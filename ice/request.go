@@ -21,8 +21,9 @@ type earlyCheck struct {
 	ufrag string
 }
 
-// handleRequest answers a Binding request and acts on it (RFC 8445 §7.3).
-func (a *Agent) handleRequest(now mono.Time, m stun.Message, p Path) error {
+// handleRequest answers a Binding request of size bytes and acts on it (RFC
+// 8445 §7.3).
+func (a *Agent) handleRequest(now mono.Time, m stun.Message, p Path, size int) error {
 	// Deviates: RFC 8489 §9.1.3 answers 400 or 401 here. What nobody signed
 	// gets nothing: no reflection, no state.
 	g, err := a.authenticate(now, m)
@@ -64,6 +65,7 @@ func (a *Agent) handleRequest(now mono.Time, m stun.Message, p Path) error {
 		a.queue(o)
 		return nil
 	}
+	o.carry = g == a.gen && a.carry.listens() && carries(m)
 	a.queue(o)
 	c := incoming{path: p, priority: prio, useCandidate: m.UseCandidate()}
 	c.hasty = c.useCandidate
@@ -77,6 +79,12 @@ func (a *Agent) handleRequest(now mono.Time, m stun.Message, p Path) error {
 		a.remember(m, &c)
 	default:
 		a.admit(now, &c)
+	}
+	if g == a.gen {
+		if !known {
+			a.carryCredit(size)
+		}
+		a.receiveCarried(m, p)
 	}
 	return nil
 }

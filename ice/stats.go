@@ -44,11 +44,12 @@ type Stats struct {
 	State State
 	Pairs []PairStats
 	Drops Drops
+	Carry CarryStats
 }
 
 // Stats gives a snapshot. It allocates.
 func (a *Agent) Stats() Stats {
-	s := Stats{Role: a.role, State: a.state, Drops: a.drops}
+	s := Stats{Role: a.role, State: a.state, Drops: a.drops, Carry: a.CarryStats()}
 	listed := false
 	for _, pr := range a.pairs {
 		s.Pairs = append(s.Pairs, a.pairStats(pr))
@@ -70,4 +71,12 @@ func (a *Agent) pairStats(pr *pair) PairStats {
 		Retransmissions: c.retransmissions, ConsentRequestsSent: c.consentRequests,
 		CurrentRTT: c.rtt, TotalRTT: c.totalRTT, RTTSamples: c.rttSamples,
 	}
+}
+
+// CarryStats counts what has been carried; see Config.Carry.
+func (a *Agent) CarryStats() CarryStats {
+	if a.carry == nil {
+		return CarryStats{}
+	}
+	return a.carry.stats
 }

@@ -24,6 +24,7 @@ type transaction struct {
 	kind       txKind
 	role       Role
 	nominate   bool
+	carry      bool // the request had the attributes of carry.go
 	superseded bool // RFC 8445 §7.3.1.4: not sent again, its response still counts
 	attempts   int
 	ask        int // of txServer

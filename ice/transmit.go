@@ -23,6 +23,7 @@ type outgoing struct {
 	tx      *transaction // of outRequest
 	key     *stun.Key    // of responses
 	code    int          // of outError
+	carry   bool         // of outSuccess: the request had the attributes of carry.go
 	unknown [stun.MaxUnknown]stun.Attr
 	nknown  int // how many of unknown are set
 }
@@ -36,13 +37,14 @@ func (a *Agent) queue(o outgoing) {
 }
 
 // Transmit writes the next message into b and tells its path; n is 0 when
-// there is nothing more. b should have MaxPacket bytes: a message which does
-// not fit is dropped and counted. Round trips begin at now.
+// there is nothing more. b should have MaxPacket bytes, and MaxCarryPacket with
+// Config.Carry: a message which does not fit is dropped and counted. Round trips
+// begin at now.
 func (a *Agent) Transmit(now mono.Time, b []byte) (n int, p Path) {
 	for a.outHead < len(a.out) {
 		o := &a.out[a.outHead]
 		a.outHead++
-		m := a.build(o, b[:0:len(b)])
+		m := a.build(now, o, b[:0:len(b)])
 		p, size := o.path, len(m)
 		if o.kind == outRequest {
 			o.tx.left = now
@@ -60,11 +62,14 @@ func (a *Agent) Transmit(now mono.Time, b []byte) (n int, p Path) {
 	return 0, Path{}
 }
 
-func (a *Agent) build(o *outgoing, b []byte) []byte {
+func (a *Agent) build(now mono.Time, o *outgoing, b []byte) []byte {
 	switch o.kind {
 	case outSuccess:
 		m := stun.Begin(b, stun.BindingSuccess, o.id)
 		m.XORMappedAddress(o.path.Remote)
+		if o.carry && a.carry.listens() {
+			a.appendCarried(now, &m, a.pairOf(o.path), min(cap(b), MaxCarryPacket))
+		}
 		m.Integrity(o.key)
 		m.Fingerprint()
 		return m.Bytes()
@@ -92,6 +97,9 @@ func (a *Agent) build(o *outgoing, b []byte) []byte {
 			m.ICEControlled(x.tiebreaker)
 		}
 		m.Priority(x.priority)
+		if x.carry = x.gen == a.gen && a.carry.sends(); x.carry {
+			a.appendCarried(now, &m, x.pair, min(cap(b), MaxCarryPacket))
+		}
 		m.Integrity(x.gen.remoteKey)
 	}
 	m.Fingerprint()

@@ -91,6 +91,7 @@ const (
 	EventUsable                             // Path: works both ways, nothing is selected yet: DTLS may begin there (RFC 8445 §12.1)
 	EventSelected                           // Path: media goes here from now on
 	EventRole                               // Role: a role conflict switched ours
+	EventCarried                            // Path, Data: a datagram from a check or its answer, see Config.Carry
 )
 
 // Event is something the owner should know.
@@ -100,6 +101,7 @@ type Event struct {
 	Role      Role
 	Path      Path
 	Candidate Candidate
+	Data      []byte
 }
 
 // Event gives the next event; ok is false when there is none.

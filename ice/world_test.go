@@ -45,7 +45,7 @@ type peer struct {
 	other  *peer
 	events []Event
 	errs   []error
-	buf    [MaxPacket]byte
+	buf    [MaxCarryPacket]byte
 }
 
 // nat maps independently of the destination and lets everything in.

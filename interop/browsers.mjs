@@ -24,7 +24,7 @@ function chromium(path, extra) {
   };
 }
 
-function firefox(path) {
+function firefox(path, prefs) {
   const profile = mkdtempSync(join(tmpdir(), 'sluice-firefox-'));
   return {
     profile,
@@ -43,14 +43,15 @@ function firefox(path) {
         'app.update.enabled': false,
         'network.captive-portal-service.enabled': false,
         'network.connectivity-service.enabled': false,
+        ...prefs,
       },
     },
   };
 }
 
 const commands = {
-  async launch({ name, browser, path, args }) {
-    const { profile, options } = browser === 'firefox' ? firefox(path) : chromium(path, args ?? []);
+  async launch({ name, browser, path, args, prefs }) {
+    const { profile, options } = browser === 'firefox' ? firefox(path, prefs ?? {}) : chromium(path, args ?? []);
     try {
       const b = await puppeteer.launch({ ...options, timeout: 60000, protocolTimeout: 120000, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
       browsers.set(name, { b, profile });

@@ -160,9 +160,10 @@ func stopBrowsers() {
 
 // browser says how one is started.
 type browser struct {
-	name string // of this way to start it
-	kind string
-	args []string
+	name  string // of this way to start it
+	kind  string
+	args  []string
+	prefs map[string]any // Firefox's
 }
 
 var (
@@ -174,6 +175,11 @@ var (
 
 	// chromiumSNAP announces its SCTP association in descriptions.
 	chromiumSNAP = browser{name: "chromium-snap", kind: "chromium", args: []string{"--use-fake-ui-for-media-stream", "--force-fieldtrials=WebRTC-Sctp-Snap/Enabled/"}}
+
+	// These speak one version of DTLS, and the last no post-quantum group.
+	firefox13      = browser{name: "firefox-1.3", kind: "firefox", prefs: map[string]any{"media.peerconnection.dtls.version.min": 0x0304}}
+	firefox12      = browser{name: "firefox-1.2", kind: "firefox", prefs: map[string]any{"media.peerconnection.dtls.version.max": 0x0303}}
+	chromiumX25519 = browser{name: "chromium-x25519", kind: "chromium", args: []string{"--use-fake-ui-for-media-stream", "--disable-features=WebRtcPqcForDtls"}}
 
 	browsers = []browser{chromium, firefox}
 )
@@ -201,7 +207,7 @@ func (b browser) open(t testing.TB) *page {
 			PID     int
 			Version string
 		}
-		if err := d.do("launch", map[string]any{"name": b.name, "browser": b.kind, "path": path, "args": b.args}, &v); err != nil {
+		if err := d.do("launch", map[string]any{"name": b.name, "browser": b.kind, "path": path, "args": b.args, "prefs": b.prefs}, &v); err != nil {
 			t.Fatalf("%s: %v\n%s", b.name, err, d.log.tail(20))
 		}
 		d.running[b.name] = v.PID
@@ -288,7 +294,7 @@ type summary struct {
 	Candidates    []string
 	Trickled      int
 	TrickleStatus int
-	DTLS          struct{ Version, Cipher, SRTP, Role string }
+	DTLS          struct{ Version, Cipher, SRTP, Role, Group string }
 	Pair          struct {
 		Local, Remote  string
 		RTT, Available float64

@@ -12,7 +12,9 @@
 // on the PATH.
 //
 // DTLS alone is tested against OpenSSL, GnuTLS, mbedTLS, wolfSSL (dtls_peers_test.go)
-// and Pion's connection IDs (dtls_cid_test.go), in both roles.
+// and Pion's connection IDs (dtls_cid_test.go), in both roles; what browsers and
+// other stacks negotiate with us, in both roles too, with the echo in this process
+// (dtls_browsers_test.go, dtls_stacks_test.go).
 //
 // Everything stays on this machine: the server listens on loopback, where each
 // test starts one of its own, and the peers reach nothing else. The clock is

@@ -44,7 +44,7 @@ func TestDTLSConnectionIDsWithPion(t *testing.T) {
 				ours, theirs := pionPair(t, ctx, client, pion, cfg)
 				defer theirs.Close()
 				defer ours.Close()
-				checkDTLS(t, ours, dtls.VersionDTLS12)
+				checkDTLS(t, ours, dtls.VersionDTLS12, 0, 0)
 				s := ours.ConnectionState()
 				// We offer nothing when we want nothing: then neither side has one.
 				want := tc.theirs

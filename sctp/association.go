@@ -98,7 +98,7 @@ func New(cfg Config) *Association {
 func (a *Association) newReassembly() reassembly {
 	return reassembly{
 		limit: a.cfg.MaxReceiveBuffer, floor: a.cfg.MaxReceiveBuffer, most: a.cfg.MaxReceiveMemory,
-		maxSize: a.cfg.MaxMessageSize, maxParts: a.cfg.MaxPartsSize, events: &a.events,
+		maxSize: a.cfg.MaxMessageSize, maxParts: a.cfg.MaxPartsSize, allParts: a.cfg.ReadParts, events: &a.events,
 	}
 }
 

@@ -71,7 +71,11 @@ func (q *reassembly) resize(b *Budget, n int) {
 // application does could: a peer may interleave more of them than fit
 // (RFC 8260), and would wait for ever.
 func (q *reassembly) widen(b *Budget) {
-	if q.wide && q.unread < q.limit/4 && q.limit-q.bytes < q.limit/4 {
+	if !q.wide || q.limit-q.bytes >= q.limit/4 {
+		return
+	}
+	q.flushParts() // what can be read
+	if q.unread < q.limit/4 {
 		q.limit += b.grant(min(q.limit, q.most-q.limit), q.borrowed)
 		q.settle(b)
 	}

@@ -234,6 +234,9 @@ func (c *Channels) SendPart(now mono.Time, id uint16, text bool, data []byte, mo
 	return c.send(now, id, text, data, writeMode{part: true, more: more})
 }
 
+// AbortPart gives up a channel's open message; see Association.AbortPart.
+func (c *Channels) AbortPart(now mono.Time, id uint16) error { return c.assoc.AbortPart(now, id) }
+
 // SetParts has the messages of an ordered channel reported in parts as they
 // come; see Association.SetParts. It lasts until the channel is closed.
 func (c *Channels) SetParts(id uint16, on bool) {
@@ -276,8 +279,8 @@ func (c *Channels) send(now mono.Time, id uint16, text bool, data []byte, mode w
 	return c.assoc.write(now, id, ppid, data, opt, mode)
 }
 
-// Close closes a channel: what was sent is delivered first, then our stream is
-// reset, and the peer resets its own (RFC 8831 §6.7). ChannelClosed follows.
+// Close closes a channel: what was sent is delivered first, but for a message
+// which is still open (SendPart), then our stream is reset, and the peer resets its own (RFC 8831 §6.7). ChannelClosed follows.
 // Closing twice, or a channel which is not there, does nothing.
 func (c *Channels) Close(now mono.Time, id uint16) {
 	if ch := c.channels[id]; ch != nil {

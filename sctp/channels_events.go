@@ -186,6 +186,12 @@ func (c *Channels) close(now mono.Time, ch *channel) {
 		return
 	}
 	ch.closing = true
+	if c.assoc.AbortPart(now, ch.id) != nil {
+		// Its end cannot come any more, and without RFC 3758 nothing else may
+		// follow it.
+		c.assoc.Abort(now, "message given up")
+		return
+	}
 	switch err := c.assoc.ResetStreams(now, []uint16{ch.id}); err {
 	case nil:
 	case ErrClosed: // ends with the association

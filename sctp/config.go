@@ -25,6 +25,9 @@ type Config struct {
 	// MaxPartsSize bounds a received message of which the parts are reported as
 	// they come (SetParts), in bytes. 0: no limit.
 	MaxPartsSize int
+	// ReadParts has the ordered messages of all streams reported in parts, from
+	// their first on: SetParts before anything has come.
+	ReadParts bool
 	// MaxSendMessageSize bounds a sent message: what the peer announced as
 	// a=max-message-size. 0: 262144. SetMaxSendMessageSize changes it.
 	MaxSendMessageSize int

@@ -74,6 +74,18 @@ func (q *fifo[T]) push(v T) {
 // peek returns the oldest item, which must exist.
 func (q *fifo[T]) peek() *T { return &q.items[q.head] }
 
+// at returns item i, from the oldest, which must exist.
+func (q *fifo[T]) at(i int) *T { return &q.items[q.head+i] }
+
+// dropLast removes the newest item, which must exist.
+func (q *fifo[T]) dropLast() T {
+	var zero T
+	n := len(q.items) - 1
+	v := q.items[n]
+	q.items[n], q.items = zero, q.items[:n]
+	return v
+}
+
 func (q *fifo[T]) pop() (v T, ok bool) {
 	if q.len() == 0 {
 		return v, false

@@ -40,6 +40,8 @@ type outPart struct {
 	mid    uint32
 	fsn    uint32 // of the next fragment
 	middle bool   // sent in part
+
+	unordered bool
 }
 
 // partial checks whether n more bytes may be written in this mode.
@@ -61,22 +63,131 @@ func (a *Association) partial(sid uint16, n int, mode writeMode) error {
 func (t *sender) joined(s *outStream, m *message, mode writeMode) {
 	m.cont, m.more = s.open, mode.more
 	if !s.open {
-		s.outPart = outPart{held: t.holding(s), mid: s.mid, fsn: s.fsn, middle: s.middle}
+		s.outPart = outPart{held: t.holding(s), mid: s.mid, fsn: s.fsn, middle: s.middle, unordered: m.unordered}
 	}
 	s.total += len(m.data)
 	s.open = mode.more
+}
+
+// AbortPart gives up the message which waits for its rest, if there is one
+// (RFC 3758 §3.5): the peer hears that it will not come, and the stream goes
+// on. Error: ErrMessageOpen when some of it is on its way to a peer that knows
+// nothing of RFC 3758; then only the end of the message or of the association
+// can follow.
+func (a *Association) AbortPart(now mono.Time, sid uint16) error {
+	t := &a.tx
+	s := t.streams[sid]
+	if s == nil || !s.open {
+		return nil
+	}
+	if s.outPart.held {
+		a.unwrite(s)
+	} else if s.middle && !a.peer.forwardTSN {
+		return ErrMessageOpen
+	} else {
+		a.abandonParts(now, s)
+	}
+	s.outPart = outPart{}
+	a.stats.MessagesAbandoned++
+	a.rc.check = true // the stream may have drained
+	a.advancePeerAck()
+	if t.forwardDue {
+		t.startT3(now, mono.Time(a.rto.rto))
+	}
+	a.checkWritable()
+	return nil
+}
+
+// unwrite takes back the parts of an open message which wait for a reset.
+func (a *Association) unwrite(s *outStream) {
+	t := &a.tx
+	for n := len(s.held); n > 0; n-- {
+		m := s.held[n-1]
+		s.held[n-1], s.held = nil, s.held[:n-1]
+		t.pending--
+		a.unsent(s, m)
+		if !m.cont {
+			return
+		}
+	}
+}
+
+// unsent forgets a message of which something was not sent.
+func (a *Association) unsent(s *outStream, m *message) {
+	rest := len(m.data) - m.sent
+	s.buffered -= rest
+	a.tx.forget(m)
+	a.bufferedLow(s, m, rest)
+}
+
+// abandonParts gives up the open message of a stream, sent or not. Nothing else
+// was written since it was begun.
+func (a *Association) abandonParts(now mono.Time, s *outStream) {
+	t := &a.tx
+	sent := s.middle
+	if sent {
+		// As in abandon: one more TSN, which is never sent, lets FORWARD TSN
+		// say that no end will come.
+		last := &message{sid: s.sid, mid: s.outPart.mid, unordered: s.unordered, gone: true, refs: 1}
+		t.add(now, sentChunk{msg: last, acked: true})
+	}
+	s.middle = false
+	keep := 0 // whole messages before it
+	for i := s.queue.len() - 1; i >= 0 && !sent; i-- {
+		if m := *s.queue.at(i); !m.cont && m.more {
+			keep = i
+			break
+		}
+	}
+	for s.queue.len() > keep {
+		a.unsent(s, t.takeLast(s))
+	}
+	if !sent {
+		return
+	}
+	if t.current == s {
+		t.current = nil
+	}
+	for tsn := t.end() - 2; t.contains(tsn); tsn-- {
+		c := t.at(tsn)
+		if m := c.msg; m.sid != s.sid || m.unordered != s.unordered || (!m.more && !m.cont) {
+			continue
+		}
+		t.settle(tsn)
+		if !c.msg.gone {
+			t.forget(c.msg)
+		}
+		if c.flags&flagBegin != 0 {
+			return
+		}
+	}
+}
+
+// takeLast removes what was queued last on a stream.
+func (t *sender) takeLast(s *outStream) *message {
+	m := s.queue.dropLast()
+	t.pending--
+	if s.queue.len() == 0 {
+		if t.current == s {
+			t.current = nil
+		} else if s.index >= 0 {
+			t.heapRemove(s)
+		}
+	}
+	return m
 }
 
 // SetParts has the ordered messages of an incoming stream reported in parts as
 // they come: an EventMessage with More for each but the last. A message may then
 // be larger than MaxMessageSize and the receive window, up to MaxPartsSize. One
 // that the peer gives up in the middle ends with EventMessageAborted. Consume
-// what was reported, as ever: it is what lets the rest come.
+// what was reported, as ever: it is what lets the rest come. Off means as
+// Config.ReadParts says.
 func (a *Association) SetParts(sid uint16, on bool) {
 	q := &a.rx.data
 	if !on {
 		if s := q.streams[sid]; s != nil {
-			s.parts = false
+			s.parts = q.allParts
 		}
 		return
 	}
@@ -105,7 +216,7 @@ func (q *reassembly) touch(sid uint16, s *inStream) {
 // to; the fragment is marked when it follows what has been reported. It reports
 // false for one which has been.
 func (q *reassembly) room(s *inStream, r *run) (most int, ok bool) {
-	if s == nil || r.unordered || !s.parts {
+	if s == nil || r.unordered || !s.parts || r.ppid == ppidDCEP {
 		return q.maxSize, true
 	}
 	most = math.MaxInt
@@ -166,7 +277,7 @@ func (q *reassembly) takePart(sid uint16, s *inStream) *run {
 		}
 	}
 	r := (*runs)[at]
-	if q.holds(r) {
+	if q.holds(r) || r.ppid == ppidDCEP { // RFC 8832 §5: short, and taken whole
 		return nil
 	}
 	*runs = slices.Delete(*runs, at, at+1)

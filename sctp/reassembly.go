@@ -58,6 +58,7 @@ type reassembly struct {
 	most     int      // to which limit may grow, Config.MaxReceiveMemory
 	maxSize  int      // of a message
 	maxParts int      // of one reported in parts; 0: none
+	allParts bool     // Config.ReadParts
 	touched  []uint16 // streams in parts with something new
 	bytes    int      // buffered or unconsumed
 	unread   int      // of bytes: reported, not consumed
@@ -111,7 +112,7 @@ func (q *reassembly) stream(sid uint16) *inStream {
 		if q.streams == nil {
 			q.streams = make(map[uint16]*inStream)
 		}
-		s = new(inStream)
+		s = &inStream{parts: q.allParts}
 		q.streams[sid] = s
 	}
 	return s
@@ -147,7 +148,11 @@ func (q *reassembly) add(d *dataChunk) bool {
 	q.bytes += len(d.payload)
 	q.promise = max(q.promise-len(d.payload), 0)
 	q.entries++
-	most, ok := q.room(q.streams[d.sid], r)
+	s := q.streams[d.sid]
+	if s == nil && q.allParts && !(r.begin && r.end) {
+		s = q.stream(d.sid)
+	}
+	most, ok := q.room(s, r)
 	if !ok {
 		r.buf = d.payload
 		q.discard(r)
@@ -165,12 +170,14 @@ func (q *reassembly) add(d *dataChunk) bool {
 		whole, ok := q.insert(&q.runs, r, d.payload, most)
 		if whole != nil {
 			q.complete(whole)
-		} else if s := q.streams[d.sid]; s != nil {
+		} else if s != nil {
 			q.touch(d.sid, s)
 		}
 		return ok
 	}
-	s := q.stream(d.sid)
+	if s == nil {
+		s = q.stream(d.sid)
+	}
 	if (r.unordered && q.before(r.mid, s.given)) || (!r.unordered && q.before(r.mid, s.next)) {
 		r.buf = d.payload // of a message given up meanwhile
 		q.discard(r)

@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/internal/mono"
@@ -17,10 +18,10 @@ func (pc *PeerConnection) applyData(sec *section, remote *sdp.Media) {
 	if remote.HasMaxMessageSize {
 		n = remote.MaxMessageSize
 	}
-	if n == 0 || n > 1<<30 {
-		n = 1 << 30
+	if n == 0 || n > math.MaxInt32 { // 0: any (§6)
+		n = math.MaxInt32
 	}
-	pc.maxMessage.Store(int64(min(n, maxBuffered)))
+	pc.maxMessage.Store(int64(n))
 	pc.peerInit = remote.SCTPInit
 	if pc.sctpTransport == nil {
 		pc.sctpTransport = sec.transport
@@ -48,15 +49,15 @@ func (pc *PeerConnection) endData() {
 	}
 }
 
-func newChannels() *sctp.Channels {
-	return sctp.NewChannels(sctp.Config{MaxMessageSize: maxMessageSize, MaxSendBuffer: maxSendBuffer}, false)
+func (pc *PeerConnection) newChannels() *sctp.Channels {
+	return sctp.NewChannels(pc.cfg.DataChannels.association(), false)
 }
 
 // announceChannels is the value of a=sctp-init, empty without Config.SNAP. What
 // was said once is said again in later descriptions.
 func (pc *PeerConnection) announceChannels() string {
 	if pc.cfg.SNAP && pc.sctpInit == "" && (pc.sctpTransport == nil || pc.sctpTransport.channels == nil) {
-		pc.announced = newChannels()
+		pc.announced = pc.newChannels()
 		pc.sctpInit = pc.announced.Association().InitText()
 	}
 	return pc.sctpInit
@@ -92,11 +93,11 @@ func (pc *PeerConnection) startChannels(t *transport) {
 		return
 	}
 	if t.channels, pc.announced = pc.announced, nil; t.channels == nil {
-		t.channels = newChannels()
+		t.channels = pc.newChannels()
 	} else if err := pc.importInit(t.channels, pc.peerInit); err != nil {
 		// A handshake of another association, which the peer takes for a restart.
 		pc.log.Info("the peer's a=sctp-init is of no use", "id", pc.id, "err", err)
-		t.channels = newChannels()
+		t.channels = pc.newChannels()
 	}
 	t.channels.SetDTLSClient(t.isClient())
 	t.channels.SetBudget(t.data.Shard().ChannelMemory())
@@ -137,7 +138,15 @@ func (t *transport) handleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
 		}
 	case sctp.ChannelMessage:
 		if dc != nil {
-			dc.received(Message{Text: ev.Text, Data: ev.Data})
+			dc.received(Message{Text: ev.Text, Data: ev.Data}, ev.More)
+		}
+	case sctp.ChannelMessageAborted:
+		if dc != nil {
+			dc.partial()
+		}
+	case sctp.ChannelWritable:
+		for _, dc := range pc.channels {
+			dc.writable()
 		}
 	case sctp.ChannelBufferedAmountLow:
 		if dc != nil {

@@ -276,7 +276,7 @@ func TestLargestMessageOfThePeerIsHonoured(t *testing.T) {
 	for _, c := range []struct {
 		line string
 		most int
-	}{{"a=max-message-size:1000\r", 1000}, {"a=x-none\r", 65536}, {"a=max-message-size:100000000\r", maxBuffered}, {"a=max-message-size:0\r", maxBuffered}} {
+	}{{"a=max-message-size:1000\r", 1000}, {"a=x-none\r", 65536}, {"a=max-message-size:100000000\r", maxWhole}, {"a=max-message-size:0\r", maxWhole}} {
 		a, b := couple(t)
 		dc := must(a.CreateDataChannel("x", nil))(t)
 		open := opened(dc)

@@ -56,12 +56,21 @@ type Config struct {
 	DTLSTimers DTLSTimers
 	// DTLSRole is taken when an offer leaves the choice.
 	DTLSRole DTLSRole
+	// DTLS bounds what the handshake negotiates.
+	DTLS DTLSOptions
 	// Certificate identifies this side; nil makes one for each connection.
 	Certificate *dtls.Certificate
 	// SNAP puts the beginning of the SCTP association into descriptions
 	// (a=sctp-init, draft-hancke-tsvwg-snap): data channels open up to two round
 	// trips sooner where the peer does so too.
 	SNAP bool
+	// SPED lets ICE's checks carry the DTLS handshake (a=ice-options:sped,
+	// draft-hancke-webrtc-sped): it is complete a round trip or more sooner where
+	// the peer does so too, and on an answering side half a round trip sooner yet
+	// with DTLSClient. The first checks are as long as a datagram of DTLS then.
+	SPED bool
+	// DataChannels says what data channels may do.
+	DataChannels DataChannelOptions
 	// Codecs are what media may use, in order of preference; nil means
 	// DefaultCodecs.
 	Codecs []Codec
@@ -104,6 +113,9 @@ type DTLSTimers struct {
 func (c *Config) validate() error {
 	if err := c.ICETimers.agent().Validate(); err != nil {
 		return fmt.Errorf("%w: ICETimers: %w", ErrType, err)
+	}
+	if err := c.DataChannels.validate(); err != nil {
+		return err
 	}
 	if c.DTLSTimers.Handshake < 0 || c.DTLSTimers.Retransmission < 0 {
 		return fmt.Errorf("%w: DTLSTimers must not be negative", ErrType)

@@ -73,6 +73,8 @@ type DataChannel struct {
 	kept     bool      // by OnMessageKept
 	detached *DataChannelConn
 
+	inParts atomic.Bool // a message is being written in parts: no other may come between
+
 	// Ctl lane.
 	transport *transport
 }
@@ -84,6 +86,9 @@ type channelCounters struct {
 func (pc *PeerConnection) newDataChannel(label, protocol string, init DataChannelInit) *DataChannel {
 	dc := &DataChannel{pc: pc, label: label, protocol: protocol, init: init}
 	dc.id.Store(-1)
+	if pc.cfg.DataChannels.Detach {
+		dc.detached = newChannelConn(dc)
+	}
 	return dc
 }
 
@@ -341,15 +346,26 @@ func (dc *DataChannel) consume(n int) {
 	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) { c.Consume(id, n) })
 }
 
-// received takes a message. Ctl lane.
-func (dc *DataChannel) received(m Message) {
-	dc.stat.messagesReceived.Add(1)
+// partial tells that the rest of a message will not come. Ctl lane.
+func (dc *DataChannel) partial() {
+	dc.mu.Lock()
+	defer dc.mu.Unlock()
+	if dc.detached != nil {
+		dc.detached.push(piece{aborted: true})
+	}
+}
+
+// received takes a message, or with more a part of one. Ctl lane.
+func (dc *DataChannel) received(m Message, more bool) {
+	if !more {
+		dc.stat.messagesReceived.Add(1)
+	}
 	dc.stat.bytesReceived.Add(uint64(len(m.Data)))
 	dc.mu.Lock()
 	defer dc.mu.Unlock()
 	switch {
 	case dc.detached != nil:
-		dc.detached.push(m)
+		dc.detached.push(piece{Message: m, more: more})
 	case !dc.has && dc.ReadyState() == DataChannelClosing:
 		// Nobody will ask for it, and it would keep the window closed.
 		dc.consume(len(m.Data))
@@ -359,7 +375,8 @@ func (dc *DataChannel) received(m Message) {
 	}
 }
 
-// Send sends a binary message, which is copied.
+// Send sends a binary message, which is copied: at most 16 MiB, and what the
+// peer takes. For longer ones, Detach.
 func (dc *DataChannel) Send(data []byte) error { return dc.send(false, data) }
 
 // SendText sends a string, which must be UTF-8.
@@ -377,11 +394,14 @@ func (dc *DataChannel) send(text bool, data []byte) error {
 	if s := dc.ReadyState(); s != DataChannelOpen {
 		return fmt.Errorf("%w: the data channel is %v", ErrInvalidState, s)
 	}
-	if n := dc.maxMessage(); len(data) > n {
-		return fmt.Errorf("%w: a message of %d bytes; the peer takes %d", ErrType, len(data), n)
+	if n := min(dc.maxMessage(), maxWhole); len(data) > n {
+		return fmt.Errorf("%w: a message of %d bytes; at most %d can be sent", ErrType, len(data), n)
 	}
-	if dc.BufferedAmount()+int64(len(data)) > maxBuffered {
-		return fmt.Errorf("%w: %d bytes are buffered; wait for OnBufferedAmountLow", ErrOperation, dc.BufferedAmount())
+	if n := dc.BufferedAmount(); n > 0 && n+int64(len(data)) > maxBuffered {
+		return fmt.Errorf("%w: %d bytes are buffered; wait for OnBufferedAmountLow", ErrOperation, n)
+	}
+	if dc.inParts.Load() {
+		return fmt.Errorf("%w: a message is being written in parts", ErrInvalidState)
 	}
 	id, _ := dc.ID()
 	dc.stat.messagesSent.Add(1)

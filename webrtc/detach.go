@@ -17,14 +17,23 @@ const (
 	detachedLow  = detachedHigh / 2
 )
 
-// DataChannelConn is a data channel as a net.Conn. Read returns one message,
-// or the part of one that fits; the rest comes with the next Read. Write sends
-// one binary message and waits while a mebibyte or more is buffered.
+// DataChannelConn is a data channel as a net.Conn.
+//
+// Read returns one message, or the part of one that has come and fits; the rest
+// comes with the next Read. ReadMessage and NextReader keep messages apart.
+// Write sends one binary message, however long, as far as the peer takes it; it
+// waits while a mebibyte or more is buffered, and writes in parts what is longer
+// than 256 KiB, so that a message may be far larger than any buffer. NextWriter
+// writes a message whose length is not known yet. What the peer sends and nobody
+// reads closes the receive window, which all channels share.
 type DataChannelConn struct {
-	dc *DataChannel
+	dc     *DataChannel
+	writer chan struct{} // who holds it writes
 
 	mu       sync.Mutex
-	queue    []Message
+	queue    []piece
+	within   bool          // a message has been begun to be read
+	message  uint64        // how many have been read
 	err      error         // why reading ends, after the queue
 	closed   bool          // by Close: what still comes is dropped
 	changed  chan struct{} // closed and replaced with each change
@@ -32,11 +41,26 @@ type DataChannelConn struct {
 	writeEnd deadline.Deadline
 }
 
+// piece is a message, or a part of one.
+type piece struct {
+	Message
+	more     bool // the message goes on
+	aborted  bool // its rest will not come
+	consumed bool // it does not count against the window any more
+}
+
+func newChannelConn(dc *DataChannel) *DataChannelConn {
+	return &DataChannelConn{dc: dc, changed: make(chan struct{}), writer: make(chan struct{}, 1)}
+}
+
 // Detach turns the channel into a net.Conn. OnMessage is not called any more.
 func (dc *DataChannel) Detach() *DataChannelConn {
 	dc.mu.Lock()
 	if dc.detached == nil {
-		c := &DataChannelConn{dc: dc, changed: make(chan struct{}), queue: dc.inbox}
+		c := newChannelConn(dc)
+		for _, m := range dc.inbox {
+			c.queue = append(c.queue, piece{Message: m})
+		}
 		dc.inbox, dc.passed, dc.detached = nil, 0, c
 		if dc.ReadyState() == DataChannelClosed {
 			c.err = io.EOF
@@ -53,16 +77,16 @@ func (c *DataChannelConn) change() {
 	c.changed = make(chan struct{})
 }
 
-func (c *DataChannelConn) push(m Message) {
+func (c *DataChannelConn) push(p piece) {
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {
-		c.queue = append(c.queue, m)
+		c.queue = append(c.queue, p)
 		c.change()
 	}
 	c.mu.Unlock()
 	if closed {
-		c.dc.consume(len(m.Data))
+		c.dc.consume(len(p.Data))
 	}
 }
 
@@ -91,97 +115,16 @@ func (dc *DataChannel) writable() {
 	}
 }
 
-// Read implements net.Conn. It returns io.EOF when the peer has closed the
-// channel. An empty message reads as 0 and nil.
-func (c *DataChannelConn) Read(b []byte) (int, error) {
-	_, n, err := c.read(b, false)
-	return n, err
-}
-
-// ReadMessage reads a whole message and tells whether it is text. When b is
-// too short, the message stays and the error is io.ErrShortBuffer.
-func (c *DataChannelConn) ReadMessage(b []byte) (text bool, n int, err error) { return c.read(b, true) }
-
-func (c *DataChannelConn) read(b []byte, whole bool) (text bool, n int, err error) {
-	for {
-		c.mu.Lock()
-		if len(c.queue) > 0 {
-			m := &c.queue[0]
-			text = m.Text
-			if whole && len(m.Data) > len(b) {
-				c.mu.Unlock()
-				return text, 0, io.ErrShortBuffer
-			}
-			n = copy(b, m.Data)
-			if m.Data = m.Data[n:]; len(m.Data) == 0 {
-				c.queue[0] = Message{}
-				c.queue = c.queue[1:]
-			}
-			c.mu.Unlock()
-			c.dc.consume(n)
-			return text, n, nil
-		}
-		err, changed := c.err, c.changed
-		c.mu.Unlock()
-		if err != nil {
-			return false, 0, err
-		}
-		select {
-		case <-changed:
-		case <-c.readEnd.Wait():
-			return false, 0, os.ErrDeadlineExceeded
-		case <-c.dc.pc.engine.Done():
-			return false, 0, net.ErrClosed
-		}
-	}
-}
-
-// Write implements net.Conn. A message larger than the peer takes is refused.
-func (c *DataChannelConn) Write(b []byte) (int, error) { return c.write(b, c.dc.Send) }
-
-// WriteText sends a message as text.
-func (c *DataChannelConn) WriteText(s string) (int, error) {
-	return c.write([]byte(s), func([]byte) error { return c.dc.SendText(s) })
-}
-
-func (c *DataChannelConn) write(b []byte, send func([]byte) error) (int, error) {
-	for {
-		c.mu.Lock()
-		changed, err := c.changed, c.err
-		c.mu.Unlock()
-		if err != nil {
-			return 0, net.ErrClosed
-		}
-		select {
-		case <-c.writeEnd.Wait():
-			return 0, os.ErrDeadlineExceeded
-		default:
-		}
-		if c.dc.BufferedAmount() < detachedHigh {
-			break
-		}
-		select {
-		case <-changed:
-		case <-c.writeEnd.Wait():
-			return 0, os.ErrDeadlineExceeded
-		case <-c.dc.pc.engine.Done():
-			return 0, net.ErrClosed
-		}
-	}
-	if err := send(b); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// Close closes the channel; what was written is still delivered, what was not
-// read is lost.
+// Close closes the channel; what was written is still delivered, but for a
+// message whose writer has not been closed, and what was not read is lost.
 func (c *DataChannelConn) Close() error {
 	err := c.dc.Close()
 	c.mu.Lock()
 	unread := 0
 	for i := range c.queue {
-		unread += len(c.queue[i].Data)
+		if p := &c.queue[i]; !p.consumed {
+			unread += len(p.Data)
+		}
 	}
 	c.queue, c.closed, c.err = nil, true, net.ErrClosed
 	c.change()
@@ -191,6 +134,19 @@ func (c *DataChannelConn) Close() error {
 		c.dc.consume(unread)
 	}
 	return err
+}
+
+// wait returns when something has changed since changed was taken, or with the
+// reason for which there is nothing to wait for.
+func (c *DataChannelConn) wait(changed <-chan struct{}, end *deadline.Deadline) error {
+	select {
+	case <-changed:
+		return nil
+	case <-end.Wait():
+		return os.ErrDeadlineExceeded
+	case <-c.dc.pc.engine.Done():
+		return net.ErrClosed
+	}
 }
 
 // LocalAddr and RemoteAddr name the channel: it has no address of its own.
@@ -216,7 +172,8 @@ func (c *DataChannelConn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline implements net.Conn.
+// SetWriteDeadline implements net.Conn. A message that has been written in part
+// when it comes is given up; the next one can be written.
 func (c *DataChannelConn) SetWriteDeadline(t time.Time) error {
 	c.writeEnd.Set(t)
 	return nil

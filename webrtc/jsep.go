@@ -151,8 +151,9 @@ func (pc *PeerConnection) offerSection(sec *section) (sdp.Media, error) {
 	if err := pc.mediaBase(&m, sec, sdp.SetupActPass); err != nil {
 		return m, err
 	}
+	m.ICEOptions = append(m.ICEOptions, pc.offerSPED()...)
 	if tr == nil {
-		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, maxMessageSize, true
+		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, uint64(pc.cfg.DataChannels.messageSize()), true
 		m.SCTPInit = pc.announceChannels()
 		return m, nil
 	}
@@ -214,9 +215,10 @@ func (pc *PeerConnection) answerSection(sec *section, offer *sdp.Media) (sdp.Med
 		return m, err
 	}
 	m.MID = offer.MID
+	m.ICEOptions = append(m.ICEOptions, pc.answerSPED(offer)...)
 	if sec.tr == nil {
 		m.Formats = offer.Formats
-		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, maxMessageSize, true
+		m.SCTPPort, m.MaxMessageSize, m.HasMaxMessageSize = 5000, uint64(pc.cfg.DataChannels.messageSize()), true
 		m.SCTPInit = pc.answerInit(offer.SCTPInit)
 		return m, nil
 	}

@@ -110,6 +110,9 @@ func NewPeerConnection(cfg Config) (*PeerConnection, error) {
 			return nil, fmt.Errorf("webrtc: certificate: %w", err)
 		}
 	}
+	if err := cfg.validateDTLS(); err != nil {
+		return nil, err
+	}
 	log := cfg.Logger
 	if log == nil {
 		log = slog.Default()

@@ -29,6 +29,7 @@ func (pc *PeerConnection) SetRemoteDescription(d SessionDescription) error {
 			return fmt.Errorf("%w: %w", ErrSyntax, err)
 		}
 		inheritBundle(s)
+		inheritOptions(s)
 		if err := validateRemote(s); err != nil {
 			return err
 		}
@@ -239,6 +240,9 @@ func (pc *PeerConnection) applyTransport(now mono.Time, sec *section, l, r *sdp.
 			role = ice.Controlling
 		}
 		t.agent.SetRole(role)
+	}
+	if err := t.prepareSPED(now, agreedSPED(l, r), dtlsRole(l, r, offerer)); err != nil {
+		return err
 	}
 	if err := t.setRemote(now, r.ICEUfrag, r.ICEPwd); err != nil {
 		return fmt.Errorf("%w: ICE credentials: %w", ErrSyntax, err)

@@ -49,6 +49,8 @@ type TransportStats struct {
 	DTLSCipher              string `json:"dtlsCipher,omitempty"`
 	TLSGroup                string `json:"tlsGroup,omitempty"`
 	SRTPCipher              string `json:"srtpCipher,omitempty"`
+	DTLSInSTUNSent          uint64 `json:"dtlsInStunSent,omitempty"`     // datagrams in checks; Config.SPED
+	DTLSInSTUNReceived      uint64 `json:"dtlsInStunReceived,omitempty"` // and those of the peer's, each once
 	Shard                   int    `json:"shard"`
 }
 
@@ -68,6 +70,8 @@ type SCTPTransportStats struct {
 	BytesReceived         uint64  `json:"bytesReceived"` // of messages, each once
 	Retransmissions       uint64  `json:"retransmissions"`
 	Timeouts              uint64  `json:"timeouts"`
+	Interleaved           bool    `json:"interleaved"`  // I-DATA was negotiated (RFC 8260)
+	ZeroChecksum          bool    `json:"zeroChecksum"` // no checksums are sent (RFC 9653)
 }
 
 // CandidatePairStats is RTCIceCandidatePairStats.
@@ -308,6 +312,8 @@ func (c *collector) transport(tid string, t *transport, s *dataplane.TransportSt
 		ICEState: t.iceState.String(), DTLSState: t.dtlsState.String(), DTLSRole: "unknown",
 		LocalCertificateID: "CL", Shard: t.shard().Index(),
 	}
+	carried := t.agent.CarryStats()
+	ts.DTLSInSTUNSent, ts.DTLSInSTUNReceived = carried.Sent, carried.Received
 	if p, ok := t.agent.Selected(); ok {
 		ts.SelectedCandidatePairID = pairID(tid, p)
 	}
@@ -343,7 +349,7 @@ func (c *collector) sctp(tid string, s *sctp.Stats) {
 		Stats: c.base(id, "sctp-transport"), TransportID: tid, SmoothedRoundTripTime: s.SRTT.Seconds(),
 		CongestionWindow: uint64(s.CWND), ReceiverWindow: uint64(s.PeerWindow), MTU: uint64(s.MTU), UnackData: uint64(s.Unacked),
 		PacketsSent: s.PacketsSent, PacketsReceived: s.PacketsReceived, BytesSent: s.BytesSent, BytesReceived: s.BytesReceived,
-		Retransmissions: s.Retransmissions, Timeouts: s.Timeouts,
+		Retransmissions: s.Retransmissions, Timeouts: s.Timeouts, Interleaved: s.Interleaved, ZeroChecksum: s.ZeroChecksum,
 	}
 }
 

@@ -41,6 +41,8 @@ type transport struct {
 	early                  [][]byte         // DTLS before conn exists, or may begin
 	pass                   *dataplane.Pass  // of the handshake
 	begun                  bool             // the handshake
+	sped                   *courier         // nil: not agreed on
+	waiting                bool             // the handshake is complete, and waits for a path
 	channels               *sctp.Channels   // made when data was negotiated
 	media                  bool             // the data lane has the keys of media
 	closed                 bool
@@ -56,7 +58,7 @@ func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 	}
 	cfg := pc.cfg.ICETimers.agent()
 	cfg.Role, cfg.Lite, cfg.Hosts, cfg.Announced, cfg.STUNServers = role, pc.cfg.ICELite, pc.hosts(), pc.cfg.AnnouncedAddresses, pc.stunServers
-	cfg.UfragPrefix = pc.lane.UfragPrefix()
+	cfg.UfragPrefix, cfg.Carry = pc.lane.UfragPrefix(), pc.cfg.SPED
 	agent, err := ice.New(cfg)
 	if err != nil {
 		return nil, err
@@ -137,6 +139,9 @@ func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 		}
 	case p.Known:
 		t.heard = ice.Path{Local: p.Local, Remote: p.Remote}
+		if t.isRepeated(p.Buf) {
+			break
+		}
 		if t.handleDTLS(now, p.Buf) == dtls.ErrHandedOver {
 			// It came up before the keys went down.
 			t.data.Redeliver(p)
@@ -175,20 +180,21 @@ func (t *transport) handleDTLS(now mono.Time, b []byte) error {
 func (t *transport) startDTLS(now mono.Time, role dtls.Role) error {
 	if t.conn != nil {
 		t.conn.SetRemoteFingerprints(t.remoteFingerprints)
-		t.pump(now)
-		return nil
+	} else if err := t.makeDTLS(role); err != nil {
+		return err
 	}
-	conn, err := dtls.New(dtls.Config{
-		Role: role, Certificate: t.pc.certificate, RemoteFingerprints: t.remoteFingerprints,
-		HandshakeTimeout: t.pc.cfg.DTLSTimers.Handshake, FlightInterval: t.pc.cfg.DTLSTimers.Retransmission,
-	})
+	t.maybeStartDTLS(now)
+	t.handleEarly(now)
+	t.pump(now)
+	return nil
+}
+
+func (t *transport) makeDTLS(role dtls.Role) error {
+	conn, err := dtls.New(t.pc.cfg.dtlsConfig(role, t.pc.certificate, t.remoteFingerprints))
 	if err != nil {
 		return err
 	}
 	t.conn, t.role = conn, role
-	t.maybeStartDTLS(now)
-	t.handleEarly(now)
-	t.pump(now)
 	return nil
 }
 
@@ -258,6 +264,7 @@ func (t *transport) pump(now mono.Time) {
 		}
 		t.iceEvent(now, ev)
 	}
+	direct := t.carryDTLS(now)
 	buf := t.pc.lane.Scratch()
 	for {
 		// A round trip begins here, not at the turn's beginning.
@@ -267,6 +274,7 @@ func (t *transport) pump(now mono.Time) {
 		}
 		t.writeSTUN(now, buf[:n], path)
 	}
+	t.writeDTLS(direct)
 	if t.conn != nil {
 		t.pumpDTLS(now)
 	}
@@ -297,6 +305,7 @@ func (t *transport) shard() *dataplane.Shard {
 }
 
 func (t *transport) pumpDTLS(now mono.Time) {
+	t.finishWaiting(now)
 	buf := t.pc.lane.Scratch()
 	for path := t.dtlsPath(); path.Remote.IsValid(); {
 		n := t.conn.Transmit(now, buf)
@@ -319,7 +328,7 @@ func (t *transport) pumpDTLS(now mono.Time) {
 		}
 		switch ev := ev.(type) {
 		case dtls.Connected:
-			t.connected(now)
+			t.handshaken(now)
 		case dtls.Closed:
 			t.dtlsClosed(ev.Err)
 			return
@@ -389,6 +398,9 @@ func (t *transport) setDTLS(s DTLSTransportState) {
 		if s != DTLSTransportConnecting {
 			t.pass.Leave(mono.Now())
 		}
+		if s == DTLSTransportFailed || s == DTLSTransportClosed {
+			t.agent.StopCarry()
+		}
 		t.pc.updateState()
 	}
 }
@@ -405,6 +417,8 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 		t.iceStateChanged(ev.State)
 	case ice.EventValidated:
 		t.admit(ev.Path)
+	case ice.EventCarried:
+		t.handleCarried(now, ev.Data, ev.Path)
 	case ice.EventUsable:
 		if t.usable.Remote.IsValid() || t.selected.Remote.IsValid() {
 			break

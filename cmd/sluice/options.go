@@ -39,7 +39,7 @@ type options struct {
 	burstDelay      time.Duration
 	wakeupDelay     time.Duration
 	runPadding      int
-	snap            bool
+	snap, sped      bool
 	filter, xdp     string
 	tlsCert, tlsKey string
 	debugPublic     bool
@@ -87,6 +87,7 @@ func (o *options) flags(r *raw) *flag.FlagSet {
 	fs.DurationVar(&o.wakeupDelay, "max-wakeup-delay", time.Millisecond, "")
 	fs.IntVar(&o.runPadding, "max-run-padding", 0, "")
 	fs.BoolVar(&o.snap, "snap", false, "")
+	fs.BoolVar(&o.sped, "sped", false, "")
 	fs.StringVar(&o.filter, "filter", "", "")
 	fs.StringVar(&o.xdp, "xdp", "", "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")

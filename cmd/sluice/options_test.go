@@ -118,7 +118,7 @@ func TestHelpIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range strings.Fields("http udp announce token origin ice-server ice-lite shards tls-cert tls-key debug-public log-level log-format max-sessions include-loopback max-burst-delay max-wakeup-delay max-run-padding no-gso no-steering snap filter xdp") {
+	for _, n := range strings.Fields("http udp announce token origin ice-server ice-lite shards tls-cert tls-key debug-public log-level log-format max-sessions include-loopback max-burst-delay max-wakeup-delay max-run-padding no-gso no-steering snap sped filter xdp") {
 		if fs.Lookup(n) == nil || !strings.Contains(" "+strings.Join(names, " ")+" ", " "+n+" ") {
 			t.Errorf("--%s is missing", n)
 		}

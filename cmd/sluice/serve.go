@@ -95,7 +95,7 @@ func newInstance(o *options, log *slog.Logger) (_ *instance, err error) {
 		Engine: in.engine, MaxSessions: o.maxSessions, Logger: log,
 		WebRTC: webrtc.Config{
 			ICEServers: stun, ICELite: o.iceLite, AnnouncedAddresses: o.announce, IncludeLoopback: o.includeLoopback,
-			SNAP: o.snap,
+			SNAP: o.snap, SPED: o.sped,
 		},
 	})
 	handler, err := in.handler()

@@ -64,6 +64,9 @@ Flags, each also an environment variable (--max-sessions is SLUICE_MAX_SESSIONS)
   --snap                 agree to begin SCTP within the session descriptions
                          (a=sctp-init): data channels open two round trips
                          sooner with clients that offer it
+  --sped                 agree to carry the DTLS handshake in the checks of ICE
+                         (a=ice-options:sped): connected a round trip or more
+                         sooner with clients that offer it
   --filter INTERFACE     have the kernel drop there what no WebRTC peer sends to
                          the UDP port, and floods of strangers (needs root)
   --xdp INTERFACE        send what leaves alone by this interface's ring

@@ -374,7 +374,7 @@ async function summary(s) {
   const types = (id) => all.get(id)?.candidateType ?? '';
   return {
     state: s.pc.connectionState, ice: s.pc.iceConnectionState, states: s.states, candidates: s.candidates, trickled: s.trickled ?? 0, trickleStatus: s.trickleStatus ?? 0,
-    dtls: { version: transport.tlsVersion ?? '', cipher: transport.dtlsCipher ?? '', srtp: transport.srtpCipher ?? '', role: transport.dtlsRole ?? '' },
+    dtls: { version: transport.tlsVersion ?? '', cipher: transport.dtlsCipher ?? '', srtp: transport.srtpCipher ?? '', role: transport.dtlsRole ?? '', group: transport.tlsGroup ?? '' },
     pair: { local: types(pair.localCandidateId), remote: types(pair.remoteCandidateId), rtt: pair.currentRoundTripTime ?? 0, available: pair.availableOutgoingBitrate ?? 0 },
     outbound: of('outbound-rtp').map((x) => ({
       kind: x.kind, mid: x.mid ?? '', rid: x.rid ?? '', codec: codec(x), packets: x.packetsSent, bytes: x.bytesSent, frames: x.framesEncoded ?? 0,
@@ -393,3 +393,5 @@ async function summary(s) {
 }
 
 window.peer = peer;
+
+export { connected, newSession, offerTo }; // for data.js

@@ -1,0 +1,31 @@
+// The browser's side of the tests of data channels: it sends back what comes on
+// any channel, and does what a text beginning with "!" says.
+
+import { connected, newSession, offerTo } from './peer.js';
+
+function serve(s, dc) {
+  dc.binaryType = 'arraybuffer';
+  s.served.push(dc);
+  dc.onmessage = ({ data }) => {
+    try {
+      if (data === '!info') {
+        const { label, protocol, ordered, maxRetransmits, maxPacketLifeTime, readyState } = dc;
+        dc.send(JSON.stringify({ label, protocol, ordered, maxRetransmits, maxPacketLifeTime, state: readyState }));
+      } else if (data === '!close') dc.close();
+      else if (String(data).startsWith('!large ')) dc.send(new Uint8Array(Number(data.slice(7))).map((_, i) => (i * 31) >> 7));
+      else dc.send(data);
+    } catch (e) {
+      dc.send(`!${e}`);
+    }
+  };
+}
+
+window.peer.data = async ({ url, channels }) => {
+  const s = newSession(url);
+  s.served = []; // a channel nobody refers to may be collected
+  s.pc.ondatachannel = ({ channel }) => serve(s, channel);
+  for (const { label, init } of channels) serve(s, s.pc.createDataChannel(label, init));
+  await offerTo(s, {});
+  await connected(s);
+  return { session: s.id, status: s.status, location: s.location };
+};
