@@ -37,9 +37,19 @@ type pionPeer struct {
 	firs    int
 	twcc    int
 	reports int
+	hear    func(kind string, ssrc uint32, pkt *rtp.Packet) // of each packet
 }
 
 func newPion(t *testing.T, s *server, profiles ...dtls.SRTPProtectionProfile) *pionPeer {
+	t.Helper()
+	return newPionWith(t, s, func(settings *webrtc.SettingEngine) {
+		if len(profiles) > 0 {
+			settings.SetSRTPProtectionProfiles(profiles...)
+		}
+	})
+}
+
+func newPionWith(t *testing.T, s *server, set func(*webrtc.SettingEngine)) *pionPeer {
 	t.Helper()
 	var media webrtc.MediaEngine
 	if err := media.RegisterDefaultCodecs(); err != nil {
@@ -52,9 +62,7 @@ func newPion(t *testing.T, s *server, profiles ...dtls.SRTPProtectionProfile) *p
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetIPFilter(net.IP.IsLoopback)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	if len(profiles) > 0 {
-		settings.SetSRTPProtectionProfiles(profiles...)
-	}
+	set(&settings)
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(settings), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
@@ -73,6 +81,9 @@ func newPion(t *testing.T, s *server, profiles ...dtls.SRTPProtectionProfile) *p
 				return
 			}
 			p.mu.Lock()
+			if p.hear != nil {
+				p.hear(kind, uint32(track.SSRC()), pkt)
+			}
 			p.packets[kind][pkt.SequenceNumber] = true
 			p.mu.Unlock()
 		}
@@ -129,6 +140,11 @@ func (p *pionPeer) feedback(r rtcp.Packet) {
 
 func (p *pionPeer) connect() {
 	p.t.Helper()
+	p.connectTo("/echo")
+}
+
+func (p *pionPeer) connectTo(path string) {
+	p.t.Helper()
 	offer, err := p.pc.CreateOffer(nil)
 	if err != nil {
 		p.t.Fatal(err)
@@ -140,7 +156,7 @@ func (p *pionPeer) connect() {
 	<-done
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.s.url+"/echo", strings.NewReader(p.pc.LocalDescription().SDP))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.s.url+path, strings.NewReader(p.pc.LocalDescription().SDP))
 	if err != nil {
 		p.t.Fatal(err)
 	}
