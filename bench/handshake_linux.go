@@ -28,6 +28,17 @@ type handshaker struct {
 	ours  *dtls.Certificate
 	print dtls.Fingerprint
 	pion  tls.Certificate
+
+	// Made once, for it is their users' work: of ours by role and case, of Pion's
+	// by group; and a buffer.
+	configs map[handshakeSide]dtls.Config
+	rivals  map[string]*piondtls.Config
+	buf     [dtls.DefaultMTU]byte
+}
+
+type handshakeSide struct {
+	role dtls.Role
+	c    handshakeCase
 }
 
 func newHandshaker() (*handshaker, error) {
@@ -43,7 +54,9 @@ func newHandshaker() (*handshaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &handshaker{pion: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
+	h := &handshaker{
+		pion: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, configs: map[handshakeSide]dtls.Config{}, rivals: map[string]*piondtls.Config{},
+	}
 	if h.ours, err = dtls.NewCertificate([][]byte{der}, key); err != nil {
 		return nil, err
 	}
@@ -52,6 +65,16 @@ func newHandshaker() (*handshaker, error) {
 }
 
 func (h *handshaker) conn(role dtls.Role, c handshakeCase) (*dtls.Conn, error) {
+	side := handshakeSide{role, c}
+	cfg, ok := h.configs[side]
+	if !ok {
+		cfg = h.ourConfig(role, c)
+		h.configs[side] = cfg
+	}
+	return dtls.New(cfg)
+}
+
+func (h *handshaker) ourConfig(role dtls.Role, c handshakeCase) dtls.Config {
 	groups := []dtls.Group{handshakeGroups[c.group]}
 	version := uint16(dtls.VersionDTLS12)
 	if c.version == "1.3" {
@@ -59,14 +82,23 @@ func (h *handshaker) conn(role dtls.Role, c handshakeCase) (*dtls.Conn, error) {
 	} else if c.group == "x25519" {
 		groups = append(groups, dtls.GroupP256) // that of the certificate must be there (RFC 8422 §5.1)
 	}
-	return dtls.New(dtls.Config{
+	return dtls.Config{
 		Role: role, Certificate: h.ours, RemoteFingerprints: []dtls.Fingerprint{h.print},
 		MinVersion: version, MaxVersion: version, Groups: groups,
-	})
+	}
 }
 
 // config is what pion/webrtc gives pion/dtls, and the group first.
 func (h *handshaker) config(group string) *piondtls.Config {
+	cfg := h.rivals[group]
+	if cfg == nil {
+		cfg = h.pionConfig(group)
+		h.rivals[group] = cfg
+	}
+	return cfg
+}
+
+func (h *handshaker) pionConfig(group string) *piondtls.Config {
 	curves := []pioncurve.Curve{pioncurve.X25519, pioncurve.P256}
 	if group == "p256" {
 		curves = curves[1:]
@@ -143,7 +175,7 @@ func (h *handshaker) ourPair(c handshakeCase) (time.Duration, error) {
 	server.Start(now)
 	ends := [2]*dtls.Conn{client, server}
 	up := [2]bool{}
-	buf := make([]byte, dtls.DefaultMTU)
+	buf := h.buf[:]
 	for round := 0; !up[0] || !up[1]; round++ {
 		if round > 20 {
 			return 0, errors.New("ours do not agree")

@@ -7,27 +7,28 @@ type Alert uint8
 
 // The alerts which are sent or met.
 const (
-	AlertCloseNotify          Alert = 0
-	AlertUnexpectedMessage    Alert = 10
-	AlertBadRecordMAC         Alert = 20
-	AlertRecordOverflow       Alert = 22
-	AlertHandshakeFailure     Alert = 40
-	AlertBadCertificate       Alert = 42
-	AlertUnsupportedCert      Alert = 43
-	AlertCertificateUnknown   Alert = 46
-	AlertIllegalParameter     Alert = 47
-	AlertUnknownCA            Alert = 48
-	AlertDecodeError          Alert = 50
-	AlertDecryptError         Alert = 51
-	AlertProtocolVersion      Alert = 70
-	AlertInsufficientSecurity Alert = 71
-	AlertInternalError        Alert = 80
-	AlertUserCanceled         Alert = 90
-	AlertTooManyCIDsRequested Alert = 52 // RFC 9147 §9
-	AlertNoRenegotiation      Alert = 100
-	AlertMissingExtension     Alert = 109
-	AlertUnsupportedExtension Alert = 110
-	AlertCertificateRequired  Alert = 116
+	AlertCloseNotify           Alert = 0
+	AlertUnexpectedMessage     Alert = 10
+	AlertBadRecordMAC          Alert = 20
+	AlertRecordOverflow        Alert = 22
+	AlertHandshakeFailure      Alert = 40
+	AlertBadCertificate        Alert = 42
+	AlertUnsupportedCert       Alert = 43
+	AlertCertificateUnknown    Alert = 46
+	AlertIllegalParameter      Alert = 47
+	AlertUnknownCA             Alert = 48
+	AlertDecodeError           Alert = 50
+	AlertDecryptError          Alert = 51
+	AlertProtocolVersion       Alert = 70
+	AlertInsufficientSecurity  Alert = 71
+	AlertInternalError         Alert = 80
+	AlertInappropriateFallback Alert = 86 // RFC 7507
+	AlertUserCanceled          Alert = 90
+	AlertTooManyCIDsRequested  Alert = 52 // RFC 9147 §9
+	AlertNoRenegotiation       Alert = 100
+	AlertMissingExtension      Alert = 109
+	AlertUnsupportedExtension  Alert = 110
+	AlertCertificateRequired   Alert = 116
 
 	AlertNoApplicationProtocol Alert = 120 // RFC 7301 §3.2
 )
@@ -38,27 +39,28 @@ const (
 )
 
 var alertNames = map[Alert]string{
-	AlertCloseNotify:          "close_notify",
-	AlertUnexpectedMessage:    "unexpected_message",
-	AlertBadRecordMAC:         "bad_record_mac",
-	AlertRecordOverflow:       "record_overflow",
-	AlertHandshakeFailure:     "handshake_failure",
-	AlertBadCertificate:       "bad_certificate",
-	AlertUnsupportedCert:      "unsupported_certificate",
-	AlertCertificateUnknown:   "certificate_unknown",
-	AlertIllegalParameter:     "illegal_parameter",
-	AlertUnknownCA:            "unknown_ca",
-	AlertDecodeError:          "decode_error",
-	AlertDecryptError:         "decrypt_error",
-	AlertProtocolVersion:      "protocol_version",
-	AlertInsufficientSecurity: "insufficient_security",
-	AlertInternalError:        "internal_error",
-	AlertUserCanceled:         "user_canceled",
-	AlertNoRenegotiation:      "no_renegotiation",
-	AlertMissingExtension:     "missing_extension",
-	AlertUnsupportedExtension: "unsupported_extension",
-	AlertCertificateRequired:  "certificate_required",
-	AlertTooManyCIDsRequested: "too_many_cids_requested",
+	AlertCloseNotify:           "close_notify",
+	AlertUnexpectedMessage:     "unexpected_message",
+	AlertBadRecordMAC:          "bad_record_mac",
+	AlertRecordOverflow:        "record_overflow",
+	AlertHandshakeFailure:      "handshake_failure",
+	AlertBadCertificate:        "bad_certificate",
+	AlertUnsupportedCert:       "unsupported_certificate",
+	AlertCertificateUnknown:    "certificate_unknown",
+	AlertIllegalParameter:      "illegal_parameter",
+	AlertUnknownCA:             "unknown_ca",
+	AlertDecodeError:           "decode_error",
+	AlertDecryptError:          "decrypt_error",
+	AlertProtocolVersion:       "protocol_version",
+	AlertInsufficientSecurity:  "insufficient_security",
+	AlertInternalError:         "internal_error",
+	AlertInappropriateFallback: "inappropriate_fallback",
+	AlertUserCanceled:          "user_canceled",
+	AlertNoRenegotiation:       "no_renegotiation",
+	AlertMissingExtension:      "missing_extension",
+	AlertUnsupportedExtension:  "unsupported_extension",
+	AlertCertificateRequired:   "certificate_required",
+	AlertTooManyCIDsRequested:  "too_many_cids_requested",
 
 	AlertNoApplicationProtocol: "no_application_protocol",
 }

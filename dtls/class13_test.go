@@ -14,7 +14,7 @@ import (
 // hello13 is a ClientHello of DTLS 1.3 of somebody else, as a datagram.
 func hello13(t *testing.T, change func(h *clientHello)) []byte {
 	t.Helper()
-	_, shares, err := newOffer([]Group{GroupX25519}, nil)
+	_, shares, err := newOffer([]Group{GroupX25519}, keySource{})
 	if err != nil {
 		t.Fatal(err)
 	}

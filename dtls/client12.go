@@ -164,14 +164,14 @@ func (c *Conn) onCertificateRequest12(m message) error {
 func (c *Conn) answer12(now mono.Time) error {
 	h := c.hs
 	var err error
-	if h.share, err = newShare(c.state.Group, c.cfg.Rand); err != nil {
+	if h.share, err = c.keys().share(c.state.Group); err != nil {
 		return err
 	}
 	secret, err := agree(c.state.Group, h.share, h.peerShare)
 	if err != nil {
 		return err
 	}
-	items := make([]outMessage, 0, 5)
+	items := h.items[:0]
 	if h.requested {
 		items = append(items, h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)))
 	}

@@ -73,14 +73,15 @@ func (c *Conn) onRetry(now mono.Time, m message, sh *serverHello, s *suite13, fi
 		slices.ContainsFunc(c.hs.hello.shares, func(k keyShare) bool { return k.group == g })) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	h.suite, h.retried = s, sh
+	retried := *sh // only here does it outlive its message
+	h.suite, h.retried = s, &retried
 	header, body := first.raw13()
 	h.hearRetried(s.sum(header, body), m)
 	hello := &c.hs.hello
 	hello.cookie3 = slices.Clone(sh.cookie)
 	if g != 0 {
 		var err error
-		if h.offer, hello.shares, err = newOffer([]Group{g}, c.cfg.Rand); err != nil {
+		if h.offer, hello.shares, err = newOffer([]Group{g}, c.keys()); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,8 @@ func (r Role) String() string {
 }
 
 // Config says how to shake hands. Certificate is required, and a way to verify
-// the peer: RemoteFingerprints, AwaitFingerprints or VerifyPeer. Everything else
+// the peer: RemoteFingerprints, AwaitFingerprints or VerifyPeer, or for a server
+// AnonymousClients. Everything else
 // has a default. New copies it; the Certificate and functions are shared.
 type Config struct {
 	Role        Role
@@ -43,6 +44,10 @@ type Config struct {
 	// error refuses it. It is asked in addition to the fingerprints, or instead
 	// of them when none are given nor awaited.
 	VerifyPeer func(leafDER []byte) error
+	// AnonymousClients makes a server ask its clients for no certificate: for DTLS
+	// alone, where something else tells who they are. In WebRTC both ends have one
+	// (RFC 8827 §6.5).
+	AnonymousClients bool
 
 	// MinVersion and MaxVersion bound what is negotiated, VersionDTLS12 or
 	// VersionDTLS13. 0 means VersionDTLS12 and DefaultMaxVersion.
@@ -116,6 +121,12 @@ type Config struct {
 	// ConnectionID.
 	ReturnRoutability bool
 
+	// EphemeralKey, if set, is asked for a key that was made beforehand, so that the
+	// flight does not wait for it: of a curve, or of X25519MLKEM768 for its half of
+	// ML-KEM. Nil as an answer: there is none at hand, and one is made. A key is used
+	// once; its EphemeralKey is empty afterwards.
+	EphemeralKey func(Group) *EphemeralKey
+
 	// Rand is the source of randoms and signatures; nil means crypto/rand.Reader.
 	// The standard library may draw private keys from its own source instead.
 	Rand io.Reader
@@ -152,7 +163,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Certificate == nil || c.Certificate.signer == nil {
 		return bad("Certificate is missing; make one with GenerateCertificate")
 	}
-	if len(c.RemoteFingerprints) == 0 && !c.AwaitFingerprints && c.VerifyPeer == nil {
+	given := len(c.RemoteFingerprints) > 0 || c.AwaitFingerprints || c.VerifyPeer != nil
+	if c.AnonymousClients && (given || c.Role == Client) {
+		return bad("AnonymousClients is for servers that have nothing to verify")
+	}
+	if !given && !c.AnonymousClients {
 		return bad("set RemoteFingerprints, AwaitFingerprints or VerifyPeer")
 	}
 	for _, f := range c.RemoteFingerprints {
@@ -166,6 +181,7 @@ func (c Config) withDefaults() (Config, error) {
 	if what := c.optional(); what != "" {
 		return bad(what)
 	}
+	c.SRTPProfiles = slices.Clone(c.SRTPProfiles)
 	if c.SRTPProfiles == nil {
 		c.SRTPProfiles = defaultProfiles[:]
 	}
@@ -195,8 +211,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
-	c.Groups = slices.Clone(c.Groups)
-	c.SRTPProfiles = slices.Clone(c.SRTPProfiles)
 	c.RemoteFingerprints = slices.Clone(c.RemoteFingerprints)
 	c.CookieSecret = slices.Clone(c.CookieSecret)
 	c.CookieContext = slices.Clone(c.CookieContext)
@@ -242,6 +256,7 @@ func (c *Config) versions() string {
 		c.MaxVersion != VersionDTLS12 && c.MaxVersion != VersionDTLS13 || c.MinVersion < c.MaxVersion {
 		return "MinVersion and MaxVersion are not VersionDTLS12 or VersionDTLS13, in order"
 	}
+	c.Groups = slices.Clone(c.Groups)
 	if c.Groups == nil {
 		c.Groups = groups[:]
 	}

@@ -241,7 +241,7 @@ func (c *Conn) handlePlain(now mono.Time, rec []byte) error {
 
 // handleSealed opens a record while Conn owns the record layer.
 func (c *Conn) handleSealed(now mono.Time, rec []byte) error {
-	plain := make([]byte, len(rec))
+	plain := c.openRoom(len(rec))
 	n, typ, err := c.records.Open(plain, rec)
 	if err != nil {
 		return err
@@ -253,6 +253,14 @@ func (c *Conn) handleSealed(now mono.Time, rec []byte) error {
 		return c.early.keep(plain[:n])
 	}
 	return c.handleOpened(now, typ, plain[:n])
+}
+
+// openRoom is where a record of n bytes is opened to.
+func (c *Conn) openRoom(n int) []byte {
+	if c.hs != nil && n <= len(c.hs.opened) {
+		return c.hs.opened[:n]
+	}
+	return make([]byte, n)
 }
 
 // handleOpened takes what Records.Open yields, application data excepted.
@@ -393,7 +401,7 @@ func (c *Conn) Stats() Stats { return c.stats }
 // dropped if it was connected, with bad_certificate: a new fingerprint means a
 // new association (RFC 8827 §5.1.4). Drain Transmit and Event afterwards.
 func (c *Conn) SetRemoteFingerprints(fs []Fingerprint) {
-	if len(fs) == 0 || c.phase == phaseClosed {
+	if len(fs) == 0 || c.phase == phaseClosed || c.cfg.AnonymousClients {
 		return
 	}
 	c.cfg.RemoteFingerprints = slices.Clone(fs)

@@ -28,8 +28,8 @@
 //
 // Key agreement with X25519MLKEM768 (1.3 only), X25519, P-256 or P-384;
 // AES-128-GCM, AES-256-GCM or ChaCha20-Poly1305; certificates with ECDSA P-256 or
-// P-384, Ed25519 or RSA keys on both sides, always mutual where we are the server
-// (RFC 8827 §6.5); use_srtp (RFC 5764, RFC 7714); exporters (RFC 5705, RFC 8446
+// P-384, Ed25519 or RSA keys on both sides, mutual where we are the server unless
+// Config.AnonymousClients says otherwise (RFC 8827 §6.5); use_srtp (RFC 5764, RFC 7714); exporters (RFC 5705, RFC 8446
 // §7.5); cookies; messages fragmented and reassembled, a ClientHello too. In 1.2
 // extended master secret (RFC 7627); in 1.3 HelloRetryRequest, acknowledgements
 // and repetition of what is missing only, key update. Where Config asks for it, in

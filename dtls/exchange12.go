@@ -92,7 +92,10 @@ func (m *certificateRequest12) append(b []byte) []byte {
 
 // parseCertificate12 returns the chain, leaf first, which may be empty (RFC 5246
 // §7.4.2, §7.4.6). The elements alias b.
-func parseCertificate12(b []byte) (chain [][]byte, ok bool) {
+func parseCertificate12(b []byte) (chain [][]byte, ok bool) { return parseChain12(nil, b) }
+
+// parseChain12 is that, appended to chain.
+func parseChain12(chain [][]byte, b []byte) (_ [][]byte, ok bool) {
 	r := reader{b: b}
 	list := reader{b: r.vec24()}
 	if !r.done() {

@@ -3,7 +3,6 @@ package dtls
 import (
 	"crypto/ecdh"
 	"crypto/mlkem"
-	"io"
 	"slices"
 )
 
@@ -48,16 +47,10 @@ func groupFor(ours, offered []Group) Group {
 
 // classical are the groups of DTLS 1.2 among gs.
 func classical(gs []Group) []Group {
-	return slices.DeleteFunc(slices.Clone(gs), func(g Group) bool { return g.curve() == nil })
-}
-
-// newShare makes an ephemeral key pair.
-func newShare(g Group, rand io.Reader) (*ecdh.PrivateKey, error) {
-	k, err := g.curve().GenerateKey(rand)
-	if err != nil {
-		return nil, fatal(AlertInternalError, ErrInternal)
+	if !slices.ContainsFunc(gs, func(g Group) bool { return g.curve() == nil }) {
+		return gs
 	}
-	return k, nil
+	return slices.DeleteFunc(slices.Clone(gs), func(g Group) bool { return g.curve() == nil })
 }
 
 // agree computes the shared secret with the peer's public value. crypto/ecdh
@@ -106,7 +99,7 @@ type offer struct {
 }
 
 // newOffer makes key shares for gs, in order.
-func newOffer(gs []Group, rand io.Reader) (*offer, []keyShare, error) {
+func newOffer(gs []Group, from keySource) (*offer, []keyShare, error) {
 	o := &offer{ecdh: map[Group]*ecdh.PrivateKey{}}
 	var shares []keyShare
 	for _, g := range gs {
@@ -117,16 +110,16 @@ func newOffer(gs []Group, rand io.Reader) (*offer, []keyShare, error) {
 		key := o.ecdh[curve]
 		if key == nil {
 			var err error
-			if key, err = newShare(curve, rand); err != nil {
+			if key, err = from.share(curve); err != nil {
 				return nil, nil, err
 			}
 			o.ecdh[curve] = key
 		}
 		public := key.PublicKey().Bytes()
 		if g == GroupX25519MLKEM768 {
-			dk, err := mlkem.GenerateKey768()
+			dk, err := from.mlkem()
 			if err != nil {
-				return nil, nil, fatal(AlertInternalError, ErrInternal)
+				return nil, nil, err
 			}
 			o.mlkem = dk
 			public = append(dk.EncapsulationKey().Bytes(), public...)
@@ -155,7 +148,7 @@ func (o *offer) agree(s keyShare) ([]byte, error) {
 const x25519Len = 32
 
 // answerShare is the server's half: its share and the secret, from the client's.
-func answerShare(client keyShare, rand io.Reader) (server keyShare, secret []byte, err error) {
+func answerShare(client keyShare, from keySource) (server keyShare, secret []byte, err error) {
 	g, public := client.group, client.public
 	var head, sealed []byte
 	if g == GroupX25519MLKEM768 {
@@ -169,7 +162,7 @@ func answerShare(client keyShare, rand io.Reader) (server keyShare, secret []byt
 		head, sealed = ek.Encapsulate()
 		g, public = GroupX25519, public[mlkem.EncapsulationKeySize768:]
 	}
-	own, err := newShare(g, rand)
+	own, err := from.share(g)
 	if err != nil {
 		return keyShare{}, nil, err
 	}

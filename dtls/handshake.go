@@ -26,6 +26,9 @@ func (c *Conn) handleFragments(now mono.Time, epoch uint16, seq uint64, payload 
 
 func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragment) error {
 	if !c.belongs(epoch, f) {
+		if f.seq == c.in.next && len(f.body) == f.length && c.hs.state != stateClientHello {
+			c.settle(unexpected()) // none is in that epoch for any of ours to come, either
+		}
 		return ErrUnexpected
 	}
 	if err := c.in.add(epoch, f); err != nil {
@@ -172,11 +175,14 @@ func (c *Conn) shrink() {
 		c.in.restart(0)
 	}
 	c.in.block, c.in.exact = nil, true
-	items := slices.Clone(c.out.items)
-	for i := range items {
-		items[i].raw = slices.Clone(items[i].raw)
+	if c.cfg.Role == Client { // they lie in what is gone
+		c.out.items = slices.Clone(c.out.items)
 	}
-	c.out.items = items
+	for i := range c.out.items {
+		if m := &c.out.items[i]; m.contentType == ContentHandshake {
+			m.raw = slices.Clone(m.raw)
+		}
+	}
 	c.cfg.Groups, c.cfg.CookieSecret, c.cfg.CookieContext = nil, nil, nil
 	if c.cfg.Role == Server && c.hand != nil {
 		c.hand.seal.chill() // what we say is sealed with other keys
@@ -199,7 +205,7 @@ func (c *Conn) forget(now mono.Time) {
 
 // checkPeer holds the peer's certificate against what is known by now.
 func (c *Conn) checkPeer() error {
-	if c.verified {
+	if c.verified = c.verified || c.cfg.AnonymousClients; c.verified {
 		return nil
 	}
 	leaf := c.state.PeerCertificates[0]

@@ -29,10 +29,13 @@ const (
 // its upper part one of 1.3, too.
 type handshake12 struct {
 	state      stage
-	seq        uint16            // message_seq of our next message
-	transcript []byte            // every message so far, as the hashes of 1.2 want them
-	scratch    []byte            // see room
-	hashed     [sha512.Size]byte // scratch of signatures
+	seq        uint16                                // message_seq of our next message
+	transcript []byte                                // every message so far, as the hashes of 1.2 want them
+	scratch    []byte                                // see room
+	opened     [96]byte                              // scratch of records: a Finished fits in
+	items      [5]outMessage                         // where a flight begins to be put together
+	suites     [len(suites13) + len(suites12)]uint16 // those we offer
+	hashed     [sha512.Size]byte                     // scratch of signatures
 	peerKey    crypto.PublicKey
 	hello      clientHello // client: what we offered
 	verifies   int         // HelloVerifyRequests obeyed
@@ -129,7 +132,8 @@ func (c *Conn) lastWords12(items []outMessage, label string) []outMessage {
 
 // peerChain12 takes the peer's Certificate in.
 func (c *Conn) peerChain12(m message) (err error) {
-	chain, ok := parseCertificate12(m.body())
+	var room [maxCertificates][]byte
+	chain, ok := parseChain12(room[:0], m.body())
 	if !ok {
 		return malformed()
 	}

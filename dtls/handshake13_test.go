@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -207,6 +208,28 @@ func TestDowngradeIsDetected(t *testing.T) {
 		}
 		if !isAlert(w.server.closedErr(), AlertIllegalParameter, false) {
 			t.Fatal(w.server.events)
+		}
+	}
+}
+
+// A client that says it has tried DTLS 1.3 and failed is told that it is spoken here
+// (RFC 7507); one that speaks no more is told the same by a server of 1.2 alone: nothing.
+func TestFallbackIsRefused(t *testing.T) {
+	for _, most := range []uint16{VersionDTLS13, VersionDTLS12} {
+		w := newWorldOf(t, 1, VersionDTLS13, func(c, s *Config) { c.MaxVersion, s.MaxVersion = VersionDTLS12, most })
+		w.startWith(func(h *clientHello) { h.suites = append(slices.Clone(h.suites), scsvFallback) })
+		w.run(10*time.Second, w.bothConnected)
+		if most == VersionDTLS12 {
+			if !w.bothConnected() {
+				t.Error("twin:", w.server.events)
+			}
+			continue
+		}
+		if err := w.server.closedErr(); !isAlert(err, AlertInappropriateFallback, true) || !errors.Is(err, ErrDowngrade) {
+			t.Error(w.server.events)
+		}
+		if err := w.client.closedErr(); !isAlert(err, AlertInappropriateFallback, false) {
+			t.Error(w.client.events)
 		}
 	}
 }

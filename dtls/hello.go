@@ -89,7 +89,7 @@ func parseClientHello(b []byte) (h clientHello, ok bool) {
 	if h.suites, ok = list16[uint16](suites); !ok {
 		return clientHello{}, false
 	}
-	if !eachExtension(&r, h.extension) {
+	if !eachExtension(&r, func(typ uint16, b []byte) bool { e := reader{b: b}; return h.extension(typ, &e) && e.done() }) {
 		return clientHello{}, false
 	}
 	return h, true
@@ -144,7 +144,7 @@ func parseServerHello(b []byte) (h serverHello, ok bool) {
 	h.sessionID = r.vec8()
 	h.suite = r.u16()
 	h.compression = r.u8()
-	if r.bad || len(h.sessionID) > 32 || !eachExtension(&r, h.extension) {
+	if r.bad || len(h.sessionID) > 32 || !eachExtension(&r, func(typ uint16, b []byte) bool { e := reader{b: b}; return h.extension(typ, &e) && e.done() }) {
 		return serverHello{}, false
 	}
 	return h, true
@@ -208,8 +208,8 @@ func parseShares(b []byte) (_ []keyShare, twice, ok bool) {
 }
 
 // eachExtension parses the extensions which end a hello; there may be none. No
-// known extension may come twice (RFC 5246 §7.4.1.4).
-func eachExtension(r *reader, f func(typ uint16, e *reader) bool) bool {
+// known extension may come twice (RFC 5246 §7.4.1.4). f takes the whole of b in.
+func eachExtension(r *reader, f func(typ uint16, b []byte) bool) bool {
 	if r.done() {
 		return true
 	}
@@ -218,13 +218,12 @@ func eachExtension(r *reader, f func(typ uint16, e *reader) bool) bool {
 		return false
 	}
 	var seen [maxExtensions]uint16
-	var e reader // one, for f makes it escape
 	for n := 0; len(list.b) > 0; n++ {
 		if n == maxExtensions {
 			return false
 		}
 		typ := list.u16()
-		e = reader{b: list.vec16()}
+		b := list.vec16()
 		if list.bad {
 			return false
 		}
@@ -234,7 +233,7 @@ func eachExtension(r *reader, f func(typ uint16, e *reader) bool) bool {
 			}
 		}
 		seen[n] = typ
-		if !f(typ, &e) || !e.done() {
+		if !f(typ, b) {
 			return false
 		}
 	}

@@ -39,6 +39,7 @@ func (c *Conn) startClient(now mono.Time) error {
 		return err
 	}
 	c.sess.clientRandom = h.hello.random
+	h.hello.suites = h.suites[:0]
 	if c.cfg.MaxVersion == VersionDTLS13 {
 		h.hello.versions = []uint16{VersionDTLS13}
 		h.hello.suites = make([]uint16, 0, len(suites13)+len(suites12))
@@ -47,7 +48,7 @@ func (c *Conn) startClient(now mono.Time) error {
 		}
 		var err error
 		c.hs13 = &handshake13{}
-		if c.hs13.offer, h.hello.shares, err = newOffer(c.firstShares(), c.cfg.Rand); err != nil {
+		if c.hs13.offer, h.hello.shares, err = newOffer(c.firstShares(), c.keys()); err != nil {
 			return err
 		}
 	}

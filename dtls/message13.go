@@ -15,7 +15,8 @@ func parseEncryptedExtensions(b []byte) (m encryptedExtensions, ok bool) {
 		return m, false
 	}
 	r := reader{b: b}
-	ok = eachExtension(&r, func(typ uint16, e *reader) (ok bool) {
+	ok = eachExtension(&r, func(typ uint16, b []byte) (ok bool) {
+		e := reader{b: b}
 		switch typ {
 		case extUseSRTP: // RFC 5764 §4.1.1
 			var list []SRTPProfile
@@ -27,14 +28,14 @@ func parseEncryptedExtensions(b []byte) (m encryptedExtensions, ok bool) {
 		case extSupportedGroups: // RFC 8446 §4.2.7: a hint for another time
 			_, ok = list16[Group](e.vec16())
 		case extALPN, extRecordSizeLimit:
-			_, ok = m.options.extension(typ, e)
+			_, ok = m.options.extension(typ, &e)
 		default:
 			if m.foreign == 0 {
 				m.foreign = typ
 			}
-			e.b, ok = nil, true
+			return true
 		}
-		return ok
+		return ok && e.done()
 	})
 	return m, ok
 }
@@ -59,12 +60,13 @@ func parseCertificateRequest13(b []byte) (m certificateRequest13, ok bool) {
 	if r.bad || len(r.b) == 0 {
 		return m, false
 	}
-	ok = eachExtension(&r, func(typ uint16, e *reader) (ok bool) {
+	ok = eachExtension(&r, func(typ uint16, b []byte) (ok bool) {
 		if typ == extSignatureAlgorithms {
+			e := reader{b: b}
 			m.schemes, ok = list16[SignatureScheme](e.vec16())
-			return ok
+			return ok && e.done()
 		}
-		e.b = nil // RFC 8446 §4.3.2: unrecognised ones are ignored
+		// RFC 8446 §4.3.2: unrecognised ones are ignored
 		return true
 	})
 	return m, ok

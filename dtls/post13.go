@@ -29,7 +29,7 @@ func (c *Conn) handleUnified(now mono.Time, rec []byte) error {
 	if c.hand == nil || c.hand.open.thaw() != nil {
 		return ErrEpoch
 	}
-	plain := make([]byte, len(rec))
+	plain := c.openRoom(len(rec))
 	n, typ, err := c.hand.Open(plain, rec)
 	if err != nil {
 		return err

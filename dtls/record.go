@@ -123,9 +123,7 @@ func putHeader(b []byte, contentType uint8, epochSeq uint64, length int) {
 	binary.BigEndian.PutUint16(b[11:], uint16(length))
 }
 
-// plainVersion tells whether a plaintext record's version is acceptable. A
-// HelloVerifyRequest, and a first ClientHello, may say 1.0 (RFC 6347 §4.2.1).
-func plainVersion(rec []byte) bool {
-	v := binary.BigEndian.Uint16(rec[1:])
-	return v == VersionDTLS12 || v == VersionDTLS10
-}
+// plainVersion tells whether a plaintext record is one of DTLS. A HelloVerifyRequest,
+// and a first ClientHello, may say 1.0 (RFC 6347 §4.2.1), and beyond that it does not
+// count what it says (RFC 9147 §4).
+func plainVersion(rec []byte) bool { return rec[1] == byte(VersionDTLS12>>8) }

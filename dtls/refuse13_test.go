@@ -54,7 +54,7 @@ func TestV13ServerRefusesHello(t *testing.T) {
 		"PSK not at the end":   func(h *clientHello) { h.psk = true },
 	} {
 		h := clientHello{version: VersionDTLS12, suites: []uint16{0x1301}, compressions: []byte{0}, versions: []uint16{VersionDTLS13}}
-		_, h.shares, _ = newOffer([]Group{GroupP256, GroupX25519}, nil)
+		_, h.shares, _ = newOffer([]Group{GroupP256, GroupX25519}, keySource{})
 		change(&h)
 		b := h.append(nil)
 		if h.psk { // behind it, another
@@ -72,8 +72,8 @@ func TestV13ServerRefusesHello(t *testing.T) {
 // The second hello must be what the HelloRetryRequest asked for.
 func TestV13ServerRefusesSecondHello(t *testing.T) {
 	for name, change := range map[string]func(h *clientHello){
-		"another group": func(h *clientHello) { _, h.shares, _ = newOffer([]Group{GroupX25519}, nil) },
-		"two shares":    func(h *clientHello) { _, h.shares, _ = newOffer([]Group{GroupP384, GroupX25519}, nil) },
+		"another group": func(h *clientHello) { _, h.shares, _ = newOffer([]Group{GroupX25519}, keySource{}) },
+		"two shares":    func(h *clientHello) { _, h.shares, _ = newOffer([]Group{GroupP384, GroupX25519}, keySource{}) },
 		"no share":      func(h *clientHello) { h.shares = []keyShare{} },
 		"another suite": func(h *clientHello) { h.suites = []uint16{AES256_GCM_SHA384} },
 	} {

@@ -71,18 +71,21 @@ func (c *Conn) acceptHello12(ch *clientHello) error {
 	if len(ch.reneg) > 0 { // RFC 5746 §3.6
 		return fatal(AlertHandshakeFailure, ErrParameter)
 	}
+	if c.cfg.MaxVersion == VersionDTLS13 && slices.Contains(ch.suites, scsvFallback) { // RFC 7507 §3
+		return fatal(AlertInappropriateFallback, ErrDowngrade)
+	}
 	if !ch.ems && !c.cfg.AllowLegacyMasterSecret {
 		return fatal(AlertHandshakeFailure, ErrExtendedMasterSecret)
 	}
 	return nil
 }
 
-// flight4 sends ServerHello to ServerHelloDone. A certificate is always asked
-// for: it is what the signalled fingerprint names (RFC 5763 §5).
+// flight4 sends ServerHello to ServerHelloDone. A certificate is asked for: it is
+// what the signalled fingerprint names (RFC 5763 §5).
 func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
 	h := c.hs
 	var err error
-	if h.share, err = newShare(c.state.Group, c.cfg.Rand); err != nil {
+	if h.share, err = c.keys().share(c.state.Group); err != nil {
 		return err
 	}
 	ske := serverKeyExchange12{group: c.state.Group, public: h.share.PublicKey().Bytes()}
@@ -90,13 +93,16 @@ func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
 		return err
 	}
 	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: offeredSchemes()}
-	h.state = stateCertificate
-	c.send(now,
+	items := append(h.items[:0],
 		h.say(typeServerHello, sh.append(h.room())),
 		h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)),
-		h.say(typeServerKeyExchange, ske.append(h.room())),
-		h.say(typeCertificateRequest, cr.append(h.room())),
-		h.say(typeServerHelloDone, nil))
+		h.say(typeServerKeyExchange, ske.append(h.room())))
+	h.state = stateClientKeyExchange
+	if !c.cfg.AnonymousClients {
+		h.state = stateCertificate
+		items = append(items, h.say(typeCertificateRequest, cr.append(h.room())))
+	}
+	c.send(now, append(items, h.say(typeServerHelloDone, nil))...)
 	return nil
 }
 
@@ -145,5 +151,8 @@ func (c *Conn) onClientKeyExchange12(m message) error {
 		return err
 	}
 	c.hs.state = stateCertificateVerify
+	if c.cfg.AnonymousClients {
+		c.hs.state = stateFinished
+	}
 	return c.deriveKeys12(secret)
 }

@@ -154,7 +154,7 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 	if err != nil {
 		return err
 	}
-	share, secret, err := answerShare(client, c.cfg.Rand)
+	share, secret, err := answerShare(client, c.keys())
 	if err != nil {
 		return err
 	}
@@ -168,16 +168,16 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 		return err
 	}
 	ee := encryptedExtensions{profile: c.state.SRTPProfile, options: sealed}
-	cr := certificateRequest13{schemes: offeredSchemes()} // always, see flight4
-	items, err := c.authenticate([]outMessage{
-		hello,
-		c.say13(typeEncryptedExtensions, ee.append(c.hs.room())),
-		c.say13(typeCertificateRequest, cr.append(c.hs.room())),
-	})
-	if err != nil {
+	items := append(c.hs.items[:0], hello, c.say13(typeEncryptedExtensions, ee.append(c.hs.room())))
+	c.hs.state = stateFinished
+	if !c.cfg.AnonymousClients { // see flight4
+		c.hs.state = stateCertificate
+		cr := certificateRequest13{schemes: offeredSchemes()}
+		items = append(items, c.say13(typeCertificateRequest, cr.append(c.hs.room())))
+	}
+	if items, err = c.authenticate(items); err != nil {
 		return err
 	}
-	c.hs.state = stateCertificate
 	c.send(now, append(items, c.finish(h.server))...)
 	if err := c.trafficKeys(); err != nil {
 		return err

@@ -167,7 +167,7 @@ func (c *Conn) parseState(now mono.Time, r *reader) string {
 		s.PeerCertificates = append(s.PeerCertificates, slices.Clone(der))
 	}
 	switch {
-	case flags > stateFlags || len(s.PeerCertificates) == 0 || s.SRTPProfile != 0 && s.SRTPProfile.KeyLen() == 0:
+	case flags > stateFlags || (len(s.PeerCertificates) == 0) != c.cfg.AnonymousClients || s.SRTPProfile != 0 && s.SRTPProfile.KeyLen() == 0:
 		return "wrong parameters"
 	case s.Version == VersionDTLS13:
 		c.sess13 = session13{suite13ByID(s.CipherSuite), slices.Clone(r.vec8())}

@@ -19,6 +19,10 @@ const (
 // scsvRenegotiation stands for an empty renegotiation_info (RFC 5746 §3.3).
 const scsvRenegotiation uint16 = 0x00ff
 
+// scsvFallback tells that a client offers less than it can because a try with more
+// has failed (RFC 7507 §2).
+const scsvFallback uint16 = 0x5600
+
 // suite12 is what a cipher suite of DTLS 1.2 means. Immutable.
 type suite12 struct {
 	id      uint16

@@ -106,7 +106,7 @@ func NewPeerConnection(cfg Config) (*PeerConnection, error) {
 		cfg.Codecs = defaultCodecs
 	}
 	if cfg.Certificate == nil {
-		if cfg.Certificate, err = dtls.GenerateCertificate(time.Now()); err != nil {
+		if cfg.Certificate, err = cfg.newCertificate(); err != nil {
 			return nil, fmt.Errorf("webrtc: certificate: %w", err)
 		}
 	}
