@@ -56,7 +56,7 @@ func (t *connectors) stop() {
 // the server.
 func (t *connectors) turn(ctx context.Context, k, n int) (res connectResult, err error) {
 	end := t.ends[k]
-	query := url.Values{"n": {strconv.Itoa(n)}, "rtt": {(time.Duration(t.rtt) * time.Millisecond).String()}}
+	query := url.Values{"n": {strconv.Itoa(n)}, "rtt": {(time.Duration(t.rtt) * time.Millisecond).String()}, "channel": {strconv.FormatBool(t.channel)}}
 	if t.client == nil {
 		return res, end.call(ctx, "/connect", query, &res)
 	}

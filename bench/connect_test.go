@@ -10,16 +10,17 @@ import (
 
 func TestConnectCases(t *testing.T) {
 	for path, want := range map[string]connectCase{
-		"wall/pair/rtt0":              {measure: "wall"},
-		"cpu/server":                  {measure: "cpu", server: true},
-		"roundtrips/server/rtt100":    {measure: "roundtrips", server: true, rtt: 100},
-		"roundtrips/pair/sped/rtt100": {measure: "roundtrips", sped: true, rtt: 100},
+		"wall/pair/rtt0":            {measure: "wall"},
+		"cpu/server":                {measure: "cpu", server: true},
+		"roundtrips/server/rtt100":  {measure: "roundtrips", server: true, rtt: 100},
+		"roundtrips/channel/rtt100": {measure: "roundtrips", channel: true, rtt: 100},
+		"roundtrips/sped/rtt100":    {measure: "roundtrips", channel: true, sped: true, rtt: 100},
 	} {
 		if got, err := parseConnect(path); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", path, got, err)
 		}
 	}
-	for _, path := range []string{"wall", "wall/pair", "cpu/pair/rtt0", "roundtrips/pair/rtt0", "wall/client/rtt0", "disk/pair", "wall/pair/sped/rtt0", "roundtrips/server/sped/rtt100", "roundtrips/pair/sped"} {
+	for _, path := range []string{"wall", "wall/pair", "cpu/pair/rtt0", "roundtrips/pair/rtt0", "wall/client/rtt0", "disk/pair", "wall/sped/rtt0", "cpu/channel", "roundtrips/sped"} {
 		if _, err := parseConnect(path); err == nil {
 			t.Errorf("%s was accepted", path)
 		}

@@ -25,10 +25,16 @@ type connectEnd interface {
 	answer(offer string) (string, error)
 	accept(answer string) error
 	connected() <-chan struct{}
+	// channel makes a negotiated data channel, before the offer or the answer, and
+	// lets connected tell when that is open.
+	channel() error
 	close() error
 }
 
 const connectWait = 20 * time.Second
+
+// connectID is the id of the negotiated channel: none that is given out first.
+const connectID uint16 = 100
 
 // connector serves ends of one stack to the parent.
 type connector struct {
@@ -101,9 +107,10 @@ func (c *connector) connect(r *http.Request) (res connectResult, err error) {
 	if err != nil {
 		return res, err
 	}
+	channel := r.FormValue("channel") == "true"
 	cpu := spent()
 	for range n {
-		wall, err := c.once(r.Context(), r.FormValue("url"), rtt)
+		wall, err := c.once(r.Context(), r.FormValue("url"), rtt, channel)
 		if err != nil {
 			return res, err
 		}
@@ -113,7 +120,18 @@ func (c *connector) connect(r *http.Request) (res connectResult, err error) {
 	return res, nil
 }
 
-func (c *connector) once(ctx context.Context, url string, rtt time.Duration) (wall time.Duration, err error) {
+// ready makes an end, with a channel if need be.
+func (c *connector) ready(channel bool) (connectEnd, error) {
+	e, err := c.end()
+	if err == nil && channel {
+		if err = e.channel(); err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+	}
+	return e, err
+}
+
+func (c *connector) once(ctx context.Context, url string, rtt time.Duration, channel bool) (wall time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
 	pass := func(_ int, description string) (string, error) { return description, nil }
@@ -129,7 +147,7 @@ func (c *connector) once(ctx context.Context, url string, rtt time.Duration) (wa
 		}
 	}
 	start := time.Now()
-	from, err := c.end()
+	from, err := c.ready(channel)
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +162,7 @@ func (c *connector) once(ctx context.Context, url string, rtt time.Duration) (wa
 	case err != nil:
 	case url == "":
 		var to connectEnd
-		if to, err = c.end(); err != nil {
+		if to, err = c.ready(channel); err != nil {
 			return 0, err
 		}
 		defer func() { err = errors.Join(err, to.close()) }()
@@ -191,8 +209,9 @@ func postOffer(ctx context.Context, url, offer string) (string, error) {
 
 // sluiceEnd is Sluice's PeerConnection.
 type sluiceEnd struct {
-	pc *webrtc.PeerConnection
-	up chan struct{}
+	pc   *webrtc.PeerConnection
+	up   chan struct{}
+	open chan struct{} // nil: without channel
 }
 
 func newSluiceEnds() (func() (connectEnd, error), error) { return sluiceEnds(webrtc.Config{}) }
@@ -263,13 +282,32 @@ func (s *sluiceEnd) accept(answer string) error {
 	return s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPAnswer, SDP: answer})
 }
 
-func (s *sluiceEnd) connected() <-chan struct{} { return s.up }
-func (s *sluiceEnd) close() error               { return s.pc.Close() }
+func (s *sluiceEnd) connected() <-chan struct{} {
+	if s.open != nil {
+		return s.open
+	}
+	return s.up
+}
+
+func (s *sluiceEnd) channel() error {
+	id := connectID
+	dc, err := s.pc.CreateDataChannel("negotiated", &webrtc.DataChannelInit{Negotiated: true, ID: &id})
+	if err != nil {
+		return err
+	}
+	open := make(chan struct{})
+	s.open = open
+	dc.OnOpen(sync.OnceFunc(func() { close(open) }))
+	return nil
+}
+
+func (s *sluiceEnd) close() error { return s.pc.Close() }
 
 // pionEnd is Pion's.
 type pionEnd struct {
-	pc *pion.PeerConnection
-	up chan struct{}
+	pc   *pion.PeerConnection
+	up   chan struct{}
+	open chan struct{} // nil: without channel
 }
 
 func newPionEnds() (func() (connectEnd, error), error) {
@@ -324,5 +362,23 @@ func (p *pionEnd) accept(answer string) error {
 	return p.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: answer})
 }
 
-func (p *pionEnd) connected() <-chan struct{} { return p.up }
-func (p *pionEnd) close() error               { return p.pc.Close() }
+func (p *pionEnd) connected() <-chan struct{} {
+	if p.open != nil {
+		return p.open
+	}
+	return p.up
+}
+
+func (p *pionEnd) channel() error {
+	id, negotiated := connectID, true
+	dc, err := p.pc.CreateDataChannel("negotiated", &pion.DataChannelInit{Negotiated: &negotiated, ID: &id})
+	if err != nil {
+		return err
+	}
+	open := make(chan struct{})
+	p.open = open
+	dc.OnOpen(sync.OnceFunc(func() { close(open) }))
+	return nil
+}
+
+func (p *pionEnd) close() error { return p.pc.Close() }

@@ -193,6 +193,10 @@ func (a *Agent) Close() {
 	a.clearChecks()
 	a.selected, a.prev = nil, nil
 	a.remotes, a.early, a.out, a.outHead = nil, nil, nil, 0
+	if a.carry != nil {
+		a.carry.end(CarryOff)
+		a.carry.pending = nil
+	}
 	a.setState(StateClosed)
 }
 

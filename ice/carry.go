@@ -222,7 +222,7 @@ func (a *Agent) stepCarry(now mono.Time) {
 	if pr == nil {
 		return
 	}
-	for n := a.carriers(pr); now >= a.ahead(burstTriggered) && c.due(now, pr, a.cfg.RTO) > n && len(a.txs) < MaxTransactions; n++ {
+	for n := a.carriers(pr); now >= a.ahead(burstTriggered) && a.dueCarried(now, pr) > n && len(a.txs) < MaxTransactions; n++ {
 		a.check(now, pr)
 		a.take(now)
 	}
@@ -259,13 +259,19 @@ func (a *Agent) carriers(pr *pair) (n int) {
 	return n
 }
 
-// due counts the datagrams that should go out on pr.
-func (c *carriage) due(now mono.Time, pr *pair, rto time.Duration) (n int) {
-	mask := pr.carry.sent(c, now, rto)
+// dueCarried counts the datagrams that should go out on pr, and can.
+func (a *Agent) dueCarried(now mono.Time, pr *pair) (n int) {
+	c, room := a.carry, a.CarryMTU()
+	budget, mask := c.blind, pr.carry.sent(c, now, a.cfg.RTO)
 	for i := range c.pending {
-		if d := &c.pending[i]; mask&d.bit == 0 && !d.fresh(now, rto) {
-			n++
+		d := &c.pending[i]
+		if mask&d.bit != 0 || d.fresh(now, a.cfg.RTO) || len(d.b) > room {
+			continue
 		}
+		if budget -= len(d.b); budget < 0 && !pr.carry.proved {
+			break
+		}
+		n++
 	}
 	return n
 }

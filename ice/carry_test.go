@@ -441,3 +441,25 @@ func FuzzCarried(f *testing.F) {
 		}
 	})
 }
+
+// Where nobody answers, a flight of several datagrams is not repeated for ever:
+// what MaxBlind allows, then checks at their own pace, until ICE gives up.
+func TestSilenceIsNotFlooded(t *testing.T) {
+	for _, size := range []int{1000, MaxCarryPacket} { // the latter never fits
+		w := newWorld(t, 13)
+		x := w.peer(Config{Role: Controlling, Hosts: hostA, Carry: true})
+		y := w.peer(Config{Hosts: hostB, Carry: true})
+		w.blocked = func(_, to netip.AddrPort) bool { return to == hostA[0] || to == hostB[0] }
+		x.a.Carry(w.now, flightOf(3, size, "f"), false)
+		w.signal(x, y)
+		w.run(time.Minute, nil)
+		sent := x.a.CarryStats().Sent
+		requests := uint64(0)
+		for _, pr := range x.a.Stats().Pairs {
+			requests += pr.RequestsSent
+		}
+		if x.a.State() != StateFailed || int(sent)*size > MaxBlind || requests > sent+20 || size == MaxCarryPacket && sent != 0 {
+			t.Errorf("datagrams of %d: %v, %d checks, of which %d carried", size, x.a.State(), requests, sent)
+		}
+	}
+}

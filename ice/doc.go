@@ -24,6 +24,12 @@
 // give Transmit and HandlePacketAt the instants at which packets leave and
 // arrive.
 //
+// With Config.Carry checks and their answers carry the datagrams of a handshake
+// that would have to wait for a path (DTLS in STUN, draft-hancke-webrtc-sped): the
+// owner gives them to Carry, gets the peer's from EventCarried, and drains Event
+// before Transmit, so that the answer to a check carries the answer to what the
+// check carried. See carry.go.
+//
 // The package does not: open sockets, list interfaces, resolve names (a
 // candidate with a ".local" or other name is accepted and left alone: the
 // peer's checks arrive and make it peer-reflexive), speak TCP (RFC 6544:

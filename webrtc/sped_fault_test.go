@@ -227,3 +227,19 @@ func TestSlowICEDoesNotEndACarriedHandshake(t *testing.T) {
 		}
 	}
 }
+
+// That ICE has authenticated what it carries says nothing of the certificate.
+func TestClass06_CarriedHandshakeHoldsFingerprintsAgainstCertificates(t *testing.T) {
+	for _, how := range spedHows() {
+		for deceived := range 2 {
+			w := newSPEDWorld(t, 6, how)
+			w.ends[1-deceived].fp = w.ends[deceived].fp // not what it will show
+			w.negotiate()
+			w.run(10*time.Second, func() bool { return w.ends[0].closed != nil && w.ends[1].closed != nil })
+			d, o := w.ends[deceived], w.ends[1-deceived]
+			if d.up || d.closed == nil || o.closed == nil {
+				t.Errorf("%+v: end %d was deceived: up %v, closed %v, the other %v", how, deceived, d.up, d.closed, o.closed)
+			}
+		}
+	}
+}

@@ -1,9 +1,12 @@
 package webrtc
 
 import (
+	"net/netip"
+	"regexp"
 	"slices"
 	"testing"
 
+	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/dtls"
 )
 
@@ -56,4 +59,72 @@ func TestHandshakeGoesInChecksOnlyByAgreement(t *testing.T) {
 			}
 		}
 	}
+}
+
+// a=ice-options may stand above all sections (RFC 8839 §5.6), with what else there
+// is.
+func TestOptionsOfTheSessionCount(t *testing.T) {
+	line := regexp.MustCompile(`a=ice-options:[^\r]*\r\n`)
+	for _, c := range []struct {
+		options string
+		want    []string
+	}{
+		{"a=ice-options:trickle ice2 sped\r\n", []string{"trickle", "sped"}},
+		{"a=ice-options:googspedv1\r\n", []string{"trickle", "googspedv1"}},
+		{"a=ice-options:googspedv1 sped\r\n", []string{"trickle", "sped", "googspedv1"}},
+		{"a=ice-options:spedster SPED googspedv2\r\n", []string{"trickle"}},
+		{"", []string{"trickle"}},
+	} {
+		a := newPC(t, Config{Engine: newEngine(t, 1), SPED: true})
+		b := newPC(t, Config{Engine: newEngine(t, 1), SPED: true})
+		must(a.CreateDataChannel("x", nil))(t)
+		offer := must(a.CreateOffer(nil))(t)
+		offer.SDP = line.ReplaceAllString(offer.SDP, "")
+		offer.SDP = regexp.MustCompile(`t=0 0\r\n`).ReplaceAllString(offer.SDP, "t=0 0\r\n"+c.options)
+		if err := b.SetRemoteDescription(offer); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetLocalDescription(SessionDescription{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := localSDP(t, b).Media[0].ICEOptions; !slices.Equal(got, c.want) {
+			t.Errorf("%q is answered with %q, want %q", c.options, got, c.want)
+		}
+	}
+}
+
+// Hellos that are made before ICE has heard of the peer take no place among the
+// handshakes: those whose peers never come keep nobody out.
+func TestClass33_EarlyHellosKeepNobodyOut(t *testing.T) {
+	e := must(dataplane.New(dataplane.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Shards: 1, MaxHandshakes: 1}))(t)
+	t.Cleanup(func() { e.Close() })
+	gone := newPC(t, Config{Engine: newEngine(t, 1), SPED: true})
+	must(gone.CreateDataChannel("x", nil))(t)
+	if err := gone.SetLocalDescription(must(gone.CreateOffer(nil))(t)); err != nil {
+		t.Fatal(err)
+	}
+	<-gone.GatheringComplete()
+	offer := gone.LocalDescription()
+	gone.Close()
+	for range 20 {
+		pc := newPC(t, Config{Engine: e, SPED: true, DTLSRole: DTLSClient})
+		if err := pc.SetRemoteDescription(offer); err != nil {
+			t.Fatal(err)
+		}
+		if err := pc.SetLocalDescription(SessionDescription{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, tr := range transportsOf(pc) {
+			_ = pc.do(func(monoTime) error {
+				if tr.conn == nil || tr.sped == nil || tr.pass != nil || tr.dtlsState != DTLSTransportNew {
+					t.Errorf("a hello that waits has pass %v in state %v", tr.pass, tr.dtlsState)
+				}
+				return nil
+			})
+		}
+	}
+	a := newPC(t, Config{Engine: newEngine(t, 1), SPED: true})
+	b := newPC(t, Config{Engine: e, SPED: true, DTLSRole: DTLSClient})
+	dc, _ := link(t, a, b, "first", nil)
+	echo(t, b, dc)
 }

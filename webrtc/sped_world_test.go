@@ -411,8 +411,6 @@ func (w *spedWorld) run(d time.Duration, done func() bool) bool {
 	return true
 }
 
-func (w *spedWorld) up() bool { return w.ends[0].up && w.ends[1].up }
-
 func (w *spedWorld) open() bool { return w.ends[0].openAt != 0 && w.ends[1].openAt != 0 }
 
 // mustOpen runs until both ends have their channel, and checks that they share
