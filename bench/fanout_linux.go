@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -161,9 +160,6 @@ func (t *contest) start(ctx context.Context, r *run, peers []peer) (able []peer,
 			return err
 		}
 		r.table.status("fanout %s: warming up %s", t.path, name)
-		if err := t.rest(ctx, s); err != nil {
-			return err
-		}
 		return t.turn(ctx, s, time.Second, true)
 	}
 	if err := ready("sluice"); err != nil {
@@ -258,36 +254,8 @@ func (s *contestant) usage(ctx context.Context) (u usage, err error) {
 // publisher that was silent, and forward again only when they trust it.
 const lead = 500 * time.Millisecond
 
-const (
-	restStep  = 50 * time.Millisecond
-	restShare = 0.2              // of a processor: connections that are kept alive take less
-	restLimit = 10 * time.Second // some servers keep seconds of packets that they were too slow for
-)
-
-// rest waits until a server has done what it had to do: the next one's turn is
-// on the same processors.
-func (t *contest) rest(ctx context.Context, s *contestant) error {
-	last, err := s.usage(ctx)
-	for end := time.Now().Add(restLimit); err == nil && time.Now().Before(end); {
-		if err := wait(ctx, restStep); err != nil {
-			return err
-		}
-		var u usage
-		if u, err = s.usage(ctx); float64(u.CPU-last.CPU) < restShare*float64(restStep) {
-			break
-		}
-		last = u
-	}
-	return err
-}
-
 // turn publishes through one server and takes note, unless it is a warm-up.
 func (t *contest) turn(ctx context.Context, s *contestant, d time.Duration, warmup bool) error {
-	err := t.forward(ctx, s, d, warmup)
-	return errors.Join(err, t.rest(ctx, s))
-}
-
-func (t *contest) forward(ctx context.Context, s *contestant, d time.Duration, warmup bool) error {
 	if err := t.load.call(ctx, "/start", url.Values{"group": {s.name}}, nil); err != nil {
 		return err
 	}
@@ -316,7 +284,7 @@ func (t *contest) forward(ctx context.Context, s *contestant, d time.Duration, w
 	}
 	s.rss = after.RSS
 	s.rate = append(s.rate, float64(res.Delivered)/d.Seconds())
-	s.cpu = append(s.cpu, float64(after.CPU-before.CPU)/1e3/float64(res.Delivered))
+	s.cpu = append(s.cpu, float64(after.CPU-before.CPU)/1e3/float64(res.Delivered+res.Late))
 	s.p50 = append(s.p50, res.P50)
 	s.p99 = append(s.p99, res.P99)
 	s.stall = append(s.stall, res.Stall)

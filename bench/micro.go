@@ -27,6 +27,7 @@ type microCase struct {
 	pion   func() microWork // nil: why tells
 	stdlib func() microWork // nil: not a peer of this case
 	module string           // the one of Pion's that is measured
+	slow   bool             // to prepare: fewer rounds
 	input  map[string]string
 	why    map[string]string // by contender, why there is none
 }
@@ -116,6 +117,8 @@ func (c *microCase) measure(r *run, peers []peer, node *nodePeer) error {
 	rounds := 401
 	if r.quick {
 		rounds = 31
+	} else if c.slow {
+		rounds = 61
 	}
 	for _, p := range peers {
 		why, member := c.whyNot(p.name)

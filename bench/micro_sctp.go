@@ -105,9 +105,9 @@ func (t *sctpTwins) receive(packets [][]byte) (sack []byte) {
 // alone, which is what webrtc_dart's tests of these names measure of theirs.
 func microSCTP() []microCase {
 	return []microCase{
-		{path: "sctp/queue-batch-removal-1000", module: pionSCTP, sluice: sctpRemoval(1000), pion: pionRemoval(1000), stdlib: listRemoval(1000)},
+		{path: "sctp/queue-batch-removal-1000", slow: true, module: pionSCTP, sluice: sctpRemoval(1000), pion: pionRemoval(1000), stdlib: listRemoval(1000)},
 		{path: "sctp/queue-tsn-lookup", module: pionSCTP, sluice: sctpLookup, pion: pionLookup, stdlib: mapLookup},
-		{path: "sctp/queue-remove-range-5000", module: pionSCTP, sluice: sctpRemoval(5000), pion: pionRemoval(5000), stdlib: listRemoval(5000)},
+		{path: "sctp/queue-remove-range-5000", slow: true, module: pionSCTP, sluice: sctpRemoval(5000), pion: pionRemoval(5000), stdlib: listRemoval(5000)},
 		{path: "sctp/queue-add-remove", module: pionSCTP, sluice: sctpAddRemove, pion: pionAddRemove, stdlib: listAddRemove},
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,15 +28,22 @@ func TestFanoutServersForward(t *testing.T) {
 		if args == nil {
 			continue
 		}
-		for _, kind := range []string{"video", "audio"} {
+		for _, kind := range []string{"video", "audio", "video-cm80"} {
+			floor := name == "floor-gso" || name == "floor-sendto"
+			if floor && kind == "video-cm80" {
+				continue
+			}
 			server, err := spawn("serve-"+name, serverCPU, args...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer server.stop()
-			query := url.Values{"group": {name + kind}, "url": {server.url}, "kind": {kind}, "n": {"2"}, "addr": {addr}}
-			if name == "floor-gso" || name == "floor-sendto" {
+			query := url.Values{"group": {name + kind}, "url": {server.url}, "kind": {strings.TrimSuffix(kind, "-cm80")}, "n": {"2"}, "addr": {addr}}
+			if floor {
 				query.Set("plain", "1")
+			}
+			if kind == "video-cm80" {
+				query.Set("cm80", "1")
 			}
 			if err := clients.call(ctx, "/join", query, nil); err != nil {
 				t.Fatalf("%s %s: %v", name, kind, err)
@@ -71,4 +80,23 @@ func smokeArgs(t *testing.T, name string, cpus unix.CPUSet) (args []string, addr
 	}
 	needs(t, name, why)
 	return nil, ""
+}
+
+// Viewers who only count receive what a busy publisher sends.
+func TestFanoutBusyIsCounted(t *testing.T) {
+	needsProcesses(t)
+	c := &contest{path: "video-busy/1x2", fanoutCase: fanoutCase{kind: "video", publishers: 1, viewers: 2, busy: true}}
+	defer c.stop()
+	s, err := c.open(t.Context(), "sluice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := c.turn(t.Context(), s, 300*time.Millisecond, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := s.result; r.Sent < 1000 || r.Delivered == 0 || r.Expected < r.Delivered || len(s.cpu) != 2 || s.cpu[0] <= 0 {
+		t.Errorf("%+v, %v us", r, s.cpu)
+	}
 }

@@ -37,25 +37,13 @@ func (a *Association) paceDepth(rate float64) int {
 // when to try again.
 func (a *Association) mayBurst(now mono.Time) bool {
 	p := &a.tx.pace
-	if p.at == now && p.credit > 0 {
-		return true
-	}
-	rate := a.paceRate()
-	depth := a.paceDepth(rate)
-	if p.at == 0 || now.Sub(p.at) > time.Second {
-		p.credit, p.part = depth, 0
-	} else if now > p.at {
-		p.part += rate * now.Sub(p.at).Seconds()
-		whole := min(int(p.part), 2*maxBurst)
-		p.part -= float64(int(p.part))
-		p.credit = min(p.credit+whole, depth)
-	}
-	p.at = now
+	a.refill(now)
 	if p.credit > 0 {
 		p.resume = 0
 		return true
 	}
 	if p.resume == 0 {
+		rate := a.paceRate()
 		run := min(max(int(rate*paceSpan.Seconds()), 2*a.cc.mtu), runPackets*a.cc.mtu)
 		wait := time.Duration(float64(run-p.credit) / rate * float64(time.Second))
 		p.resume = now.Add(max(wait, minPause))
@@ -63,5 +51,28 @@ func (a *Association) mayBurst(now mono.Time) bool {
 	return false
 }
 
-// spent notes n bytes sent.
-func (p *pacer) spent(n int) { p.credit -= n }
+// refill brings the credit up to date.
+func (a *Association) refill(now mono.Time) {
+	p := &a.tx.pace
+	if p.at == now {
+		return
+	}
+	rate := a.paceRate()
+	depth := a.paceDepth(rate)
+	if p.at == 0 || now.Sub(p.at) > time.Second {
+		p.credit, p.part = depth, 0
+	} else {
+		p.part += rate * now.Sub(p.at).Seconds()
+		whole := min(int(p.part), 2*maxBurst)
+		p.part -= float64(int(p.part))
+		p.credit = min(p.credit+whole, depth)
+	}
+	p.at = now
+}
+
+// spent notes n bytes sent. What goes along with a SACK does not ask for credit:
+// it may not run into a debt that keeps what comes later from going.
+func (a *Association) spent(now mono.Time, n int) {
+	a.refill(now)
+	a.tx.pace.credit = max(a.tx.pace.credit-n, -runPackets*a.cc.mtu)
+}

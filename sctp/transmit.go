@@ -181,7 +181,7 @@ func (a *Association) appendMessages(now mono.Time, pkt []byte, limit int) []byt
 			a.lostLong(now)
 		}
 		a.cc.sent(int(c.n), t.flight)
-		t.pace.spent(int(c.n))
+		a.spent(now, int(c.n))
 		if t.closed {
 			t.probe, t.probing = tsn, true
 		}
@@ -271,7 +271,7 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	}
 	tsn := t.add(now, c)
 	a.cc.sent(n, t.flight)
-	t.pace.spent(n)
+	a.spent(now, n)
 	m.last = tsn
 	m.refs++
 	t.taken(s, m, n)

@@ -284,7 +284,10 @@ func (c *client) media(now mono.Time, b []byte, at int64) {
 		return
 	}
 	index -= c.group.first
-	fresh := c.seen.add(index) // what is of before has wrapped around, beyond its limit
+	if int32(index) < 0 { // of before
+		c.group.late++
+	}
+	fresh := c.seen.add(index) // that has wrapped around, beyond its limit
 	c.received = c.received || fresh
 	if c.group.nack {
 		var mended bool

@@ -33,6 +33,7 @@ type Group struct {
 	sent    uint32 // ever: the index of the next packet
 	first   uint32 // index of the stretch's first packet
 	got     uint64
+	late    uint64     // arrived in this stretch, of before it
 	bad     uint64     // packets that do not authenticate, or hold no stamp
 	chance  *rand.Rand // nil: nothing is dropped
 	loss    float64
@@ -50,6 +51,7 @@ type Result struct {
 	Sent      uint64  // packets published
 	Expected  uint64  // the same times viewers
 	Delivered uint64  // packets that arrived and authenticated, each once
+	Late      uint64  // those of before that arrived meanwhile
 	Bad       uint64  // packets that did not
 	Dropped   uint64  // media packets that the load itself dropped on arrival
 	Repaired  uint64  // packets that were missing and came when asked for
@@ -95,7 +97,7 @@ func (g *Group) reset(now mono.Time, k, n int) {
 		g.begin(now, k, n)
 	}
 	g.source.staggerKeys(k, n)
-	g.first, g.got, g.bad, g.lost, g.mended, g.delays = g.sent, 0, 0, 0, 0, g.delays[:0]
+	g.first, g.got, g.late, g.bad, g.lost, g.mended, g.delays = g.sent, 0, 0, 0, 0, 0, g.delays[:0]
 	for _, v := range g.viewers {
 		v.received = false
 		v.seen.clear()
@@ -122,6 +124,7 @@ func results(groups []*Group) (r Result) {
 		r.Sent += sent
 		r.Expected += sent * uint64(len(g.viewers))
 		r.Delivered += g.got
+		r.Late += g.late
 		r.Bad += g.bad
 		r.Dropped += g.lost
 		r.Repaired += g.mended

@@ -25,8 +25,11 @@ const (
 	tick = time.Millisecond
 	// timersEvery is how often protocol timers are looked at.
 	timersEvery = 10 * time.Millisecond
-	// drain is how long stragglers are waited for after a stretch.
-	drain = 250 * time.Millisecond
+	// A stretch has ended when nothing has arrived for the time drain. A server
+	// that was offered too much may keep seconds of it; drainLimit ends that.
+	drain      = 250 * time.Millisecond
+	drainStep  = 50 * time.Millisecond
+	drainLimit = 10 * time.Second
 	// joiners is how many clients signal at a time.
 	joiners = 8
 )
@@ -348,15 +351,36 @@ func (l *Loop) Measure(ctx context.Context, groups []*Group, s Stretch) (r Resul
 	pause(ctx, s.For-tail)
 	all(func(_ int, g *Group, _ mono.Time) { g.lose(0) })
 	pause(ctx, tail)
-	all(func(_ int, g *Group, _ mono.Time) { g.active = false })
-	pause(ctx, drain)
+	stall := time.Duration(0)
+	all(func(_ int, g *Group, _ mono.Time) { g.active, stall = false, l.stall })
 	if err == nil {
-		err = l.do(func(mono.Time) {
-			r = results(groups)
-			r.Stall = float64(l.stall) / 1e3
-		})
+		err = l.drained(ctx, groups)
 	}
-	return r, errors.Join(err, ctx.Err())
+	if err == nil {
+		err = l.do(func(mono.Time) { r = results(groups) })
+	}
+	r.Stall = float64(stall) / 1e3
+	return r, err
+}
+
+// drained waits until nothing has arrived for the time drain.
+func (l *Loop) drained(ctx context.Context, groups []*Group) error {
+	last := uint64(0)
+	for quiet, waited := time.Duration(0), time.Duration(0); quiet < drain && waited < drainLimit; waited += drainStep {
+		pause(ctx, drainStep)
+		arrived := uint64(0)
+		if err := l.do(func(mono.Time) {
+			for _, g := range groups {
+				arrived += g.got + g.late
+			}
+		}); err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if quiet += drainStep; arrived != last {
+			last, quiet = arrived, 0
+		}
+	}
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -3,16 +3,26 @@
 
 import { connected, newSession, offerTo } from './peer.js';
 
+function fnv(data) {
+  let h = 2166136261;
+  for (const x of new Uint8Array(data)) h = Math.imul(h ^ x, 16777619);
+  return h >>> 0;
+}
+
 function serve(s, dc) {
   dc.binaryType = 'arraybuffer';
   s.served.push(dc);
+  let limit = Infinity; // longer messages are answered with their length and hash
   dc.onmessage = ({ data }) => {
     try {
       if (data === '!info') {
         const { label, protocol, ordered, maxRetransmits, maxPacketLifeTime, readyState } = dc;
         dc.send(JSON.stringify({ label, protocol, ordered, maxRetransmits, maxPacketLifeTime, state: readyState }));
       } else if (data === '!close') dc.close();
-      else if (String(data).startsWith('!large ')) dc.send(new Uint8Array(Number(data.slice(7))).map((_, i) => (i * 31) >> 7));
+      else if (String(data).startsWith('!limit ')) {
+        limit = Number(data.slice(7));
+        dc.send('');
+      } else if (data.byteLength > limit) dc.send(`${data.byteLength} ${fnv(data)}`);
       else dc.send(data);
     } catch (e) {
       dc.send(`!${e}`);
