@@ -34,7 +34,11 @@ func drawRatios(dir, scenario string, rows []Row) (string, error) {
 	}
 	slices.Reverse(cases) // the axis grows upwards
 	p := newPlot(scenario+": times better than the peer, same run", "ratio, above 1 Sluice is ahead", "")
-	p.NominalY(cases...)
+	labels := make([]string, len(cases))
+	for i, c := range cases {
+		labels[i] = " " + c // the longest would touch the edge
+	}
+	p.NominalY(labels...)
 	for i, peer := range peers {
 		var points plotter.XYs
 		for _, r := range rows {
@@ -100,6 +104,8 @@ func drawHistory(dir, scenario string, all []Result) (string, error) {
 		return "", nil
 	}
 	p.NominalX(versions...)
+	// The legend is right of the newest version.
+	p.X.Min, p.X.Max = -0.15*float64(len(all)-1), 1.3*float64(len(all)-1)
 	p.Y.Min = min(p.Y.Min, 0.9)
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, ratioTicks{}
 	name := "history-" + scenario + ".png"

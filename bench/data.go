@@ -24,6 +24,7 @@ func dataScenario() *scenario {
 	for _, size := range []string{"100B", "1KB", "4KB", "64KB"} {
 		s.cases = append(s.cases, "rtt/"+size)
 	}
+	s.cases = append(s.cases, "throughput/1KB/ordered/1ch/10conn")
 	for _, size := range []string{"4KB", "16KB", "64KB"} {
 		for _, order := range []string{"ordered", "unordered"} {
 			for _, chans := range []string{"1ch", "10ch"} {

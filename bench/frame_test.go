@@ -295,7 +295,7 @@ func TestSRTPContendersAgree(t *testing.T) {
 			}
 		}
 	}
-	if len(s.cases) != 78 {
+	if len(s.cases) != 96 {
 		t.Errorf("%d cases", len(s.cases))
 	}
 	for _, path := range []string{"protect/gcm128/100B", "protect/rc4/100B/one", "protect/gcm128/B/one", "protect/gcm128/100B/two"} {

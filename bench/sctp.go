@@ -28,6 +28,16 @@ const (
 	sctpMessage  = 64 << 10 // bytes
 )
 
+// What is to be expected of gigabit/*: with a loss p and a round trip R, CUBIC's
+// window is on average the larger of sqrt(1.5/p) segments, its Reno-friendly
+// region, and 1.05 (R/p)^(3/4) (RFC 9438 §4.3, §5.1). At 100 ms that is 38.7
+// segments, 4.5 Mb/s, at 0.1 % and 12.2 segments, 1.4 Mb/s, at 1 %, for TCP and
+// for everybody who is fair to it, Pion's New Reno included; the first slow start
+// adds what it carries before its first loss. So at a loss nobody can be at TCP's
+// rate and at five times Pion's. Pion 1.11.1 is above TCP at 1 %, since a chunk that
+// its RACK finds lost is sent again without a reduction of the window
+// (onRackAfterSACK; only three miss indications reduce it).
+
 // An sctpCase is a path of the scenario, taken apart.
 type sctpCase struct {
 	memory bool // no link at all: what the association itself costs

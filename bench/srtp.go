@@ -49,7 +49,7 @@ func srtpScenario() *scenario {
 	}
 	for _, op := range []string{"protect", "unprotect"} {
 		for _, profile := range []string{"gcm128", "gcm256", "cm80"} {
-			for _, size := range []string{"100B", "1000B", "1200B"} {
+			for _, size := range []string{"100B", "500B", "1000B", "1200B"} {
 				for _, batch := range []string{"one", "batch16", "fan64"} {
 					s.cases = append(s.cases, strings.Join([]string{op, profile, size, batch}, "/"))
 				}

@@ -126,12 +126,15 @@ async function twins() {
   const end = () => ({ onData: undefined, send: async () => {}, close: () => {} });
   const [ta, tb] = [end(), end()];
   const [a, b] = [SCTP.client(ta), SCTP.server(tb)];
-  ta.send = async (buf) => b.handleData(buf);
-  tb.send = async (buf) => a.handleData(buf);
+  // An association takes an answer only after it has returned from sending.
+  ta.send = async (buf) => void setImmediate(() => b.handleData(buf));
+  tb.send = async (buf) => void setImmediate(() => a.handleData(buf));
   const up = new Promise((resolve) => a.stateChanged.connected.once(resolve));
   await b.start(5000);
   await a.start(5000);
   await up;
+  ta.send = async (buf) => b.handleData(buf);
+  tb.send = async (buf) => a.handleData(buf);
   return { a, b, ta, tb };
 }
 const one = Buffer.from([1]);
@@ -217,12 +220,15 @@ function work(ms) {
 
 async function workQueue(ms) {
   let [spent, n] = [0, 0];
-  while (spent < ms * 1e6) {
+  const begun = process.hrtime.bigint();
+  let now = begun;
+  do {
     await queue.prepare?.();
     const start = process.hrtime.bigint();
     n += await queue.run();
-    spent += Number(process.hrtime.bigint() - start);
-  }
+    now = process.hrtime.bigint();
+    spent += Number(now - start);
+  } while (spent < ms * 1e6 && Number(now - begun) < 10 * ms * 1e6); // preparing takes longer
   return spent / n;
 }
 
