@@ -45,7 +45,7 @@ func TestClass04_AnonymousClientsAreNoneElsewhere(t *testing.T) {
 		w = newWorldOf(t, 1, v, anonymous)
 		w.start()
 		w.client.hs.requested = true // it says what was not asked
-		w.client.hs.scheme = schemeFor13(w.client.cfg.Certificate.signer.Public(), allSchemes)
+		w.client.hs.scheme = schemeFor13(allSchemes, w.client.cfg.Certificate.signer.Public(), allSchemes)
 		w.run(10*time.Second, nil)
 		if !isAlert(w.server.closedErr(), AlertUnexpectedMessage, true) {
 			t.Error(w.server.events)

@@ -29,7 +29,7 @@ func hello13(t *testing.T, change func(h *clientHello)) []byte {
 // noise13 is what anybody can send.
 func noise13(t *testing.T) [][]byte {
 	return [][]byte{
-		hello13(t, nil), foreignHello(nil),
+		hello13(t, nil), foreignHello(nil), laterHello(t),
 		hello13(t, func(h *clientHello) { h.shares = []keyShare{} }),
 		hello13(t, func(h *clientHello) { h.cookie3 = bytes.Repeat([]byte{1}, 80) }),
 		plainRecord(ContentHandshake, newMessage(typeClientHello, 0, []byte{0xfe, 0xfd, 1, 2, 3}).raw),
@@ -38,6 +38,12 @@ func noise13(t *testing.T) [][]byte {
 		append([]byte{0x2e, 0, 0, 0, 40}, make([]byte, 40)...),
 		append([]byte{0x2f, 0, 0, 0, 40}, make([]byte, 40)...),
 	}
+}
+
+// laterHello is one that says it is a second.
+func laterHello(t *testing.T) []byte {
+	f, _, _ := parseFragment(hello13(t, nil)[headerLen:])
+	return plainRecord(ContentHandshake, newMessage(typeClientHello, 1, f.body).raw)
 }
 
 func TestClass01_V13SpoofedHelloNeverKillsSession(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 func foreignHello(change func(h *clientHello)) []byte {
 	h := clientHello{
 		version: VersionDTLS12, suites: []uint16{ECDHE_ECDSA_AES128_GCM_SHA256}, compressions: []byte{0},
-		groups: groups[:], schemes: offeredSchemes(), ems: true,
+		groups: groups[:], schemes: allSchemes, ems: true,
 	}
 	h.random[0] = 0xee
 	if change != nil {

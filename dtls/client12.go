@@ -70,7 +70,7 @@ func (c *Conn) onServerHello12(m message, sh *serverHello) error {
 	c.hs13 = nil
 	h.hear(m)
 	suite := suiteByID(sh.suite)
-	if suite == nil || sh.compression != 0 {
+	if suite == nil || !slices.Contains(h.hello.suites, sh.suite) || sh.compression != 0 {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
 	if sh.foreign || (sh.profile != 0 && h.hello.profiles == nil) { // RFC 5246 §7.4.1.4
@@ -127,7 +127,7 @@ func (c *Conn) onServerKeyExchange12(m message) error {
 	if ske.group.curve() == nil || !slices.Contains(c.cfg.Groups, ske.group) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	if err := ske.signed.verify(h.peerKey, &h.hashed, c.signedParams12(&ske)); err != nil {
+	if err := c.checkSigned(&ske.signed, c.signedParams12(&ske)); err != nil {
 		return err
 	}
 	c.state.Group = ske.group
@@ -150,7 +150,7 @@ func (c *Conn) onCertificateRequest12(m message) error {
 	}
 	h := c.hs
 	// The certificate types add nothing: the schemes say which keys will do.
-	h.scheme = schemeFor(c.cfg.Certificate.signer.Public(), cr.schemes)
+	h.scheme = schemeFor(c.cfg.SignatureSchemes, c.cfg.Certificate.signer.Public(), cr.schemes)
 	if h.scheme == nil {
 		return fatal(AlertHandshakeFailure, ErrNegotiation)
 	}

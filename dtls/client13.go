@@ -152,7 +152,7 @@ func (c *Conn) onCertificateRequest13(m message) error {
 	if cr.schemes == nil {
 		return fatal(AlertMissingExtension, ErrParameter)
 	}
-	if c.hs.scheme = schemeFor13(c.cfg.Certificate.signer.Public(), cr.schemes); c.hs.scheme == nil {
+	if c.hs.scheme = schemeFor13(c.cfg.SignatureSchemes, c.cfg.Certificate.signer.Public(), cr.schemes); c.hs.scheme == nil {
 		return fatal(AlertHandshakeFailure, ErrNegotiation)
 	}
 	c.hs.requested = true

@@ -60,6 +60,14 @@ type Config struct {
 	// and an ECDSA certificate needs its curve to be among the client's.
 	Groups []Group
 
+	// CipherSuites is our order of preference, in which a server decides; nil means
+	// all that are spoken, AES-128-GCM first. It needs one for each version that
+	// may be negotiated.
+	CipherSuites []uint16
+	// SignatureSchemes is what we sign with and take signatures of, in order of
+	// preference; nil means all that are spoken.
+	SignatureSchemes []SignatureScheme
+
 	// SRTPProfiles is our order of preference; nil means AEAD_AES_128_GCM,
 	// AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80. As server our order decides.
 	SRTPProfiles []SRTPProfile
@@ -267,6 +275,36 @@ func (c *Config) versions() string {
 	}
 	if len(c.Groups) == 0 || c.MinVersion == VersionDTLS12 && len(classical(c.Groups)) == 0 {
 		return "Groups has none for MinVersion"
+	}
+	return c.algorithms()
+}
+
+// algorithms fills in cipher suites and signature schemes; it returns what is wrong.
+func (c *Config) algorithms() string {
+	if c.CipherSuites = slices.Clone(c.CipherSuites); c.CipherSuites == nil {
+		c.CipherSuites = allSuites
+	}
+	if c.SignatureSchemes = slices.Clone(c.SignatureSchemes); c.SignatureSchemes == nil {
+		c.SignatureSchemes = allSchemes
+	}
+	var for12, for13 bool
+	for i, id := range c.CipherSuites {
+		a, b := suiteByID(id) != nil, suite13ByID(id) != nil
+		if !a && !b || slices.Contains(c.CipherSuites[:i], id) {
+			return "CipherSuites has one that is unknown or there twice"
+		}
+		for12, for13 = for12 || a, for13 || b
+	}
+	if c.MinVersion == VersionDTLS12 && !for12 || c.MaxVersion == VersionDTLS13 && !for13 {
+		return "CipherSuites has none for MinVersion or MaxVersion"
+	}
+	for i, id := range c.SignatureSchemes {
+		if schemeByID(id) == nil || slices.Contains(c.SignatureSchemes[:i], id) {
+			return "SignatureSchemes has one that is unknown or there twice"
+		}
+	}
+	if len(c.SignatureSchemes) == 0 {
+		return "SignatureSchemes is empty"
 	}
 	return ""
 }

@@ -29,11 +29,11 @@
 // Key agreement with X25519MLKEM768 (1.3 only), X25519, P-256 or P-384;
 // AES-128-GCM, AES-256-GCM or ChaCha20-Poly1305; certificates with ECDSA P-256 or
 // P-384, Ed25519 or RSA keys on both sides, mutual where we are the server unless
-// Config.AnonymousClients says otherwise (RFC 8827 §6.5); use_srtp (RFC 5764, RFC 7714); exporters (RFC 5705, RFC 8446
-// §7.5); cookies; messages fragmented and reassembled, a ClientHello too. In 1.2
-// extended master secret (RFC 7627); in 1.3 HelloRetryRequest, acknowledgements
-// and repetition of what is missing only, key update. Where Config asks for it, in
-// both: ALPN (RFC 7301, RFC 8833), record size limits (RFC 8449), padding, connection
+// Config.AnonymousClients says otherwise (RFC 8827 §6.5); use_srtp (RFC 5764, RFC
+// 7714); exporters (RFC 5705, RFC 8446 §7.5); cookies; messages fragmented and
+// reassembled, a ClientHello too. In 1.2 extended master secret (RFC 7627); in 1.3
+// HelloRetryRequest, acknowledgements and repetition of what is missing only, key
+// update. Where Config asks for it, in both: ALPN (RFC 7301, RFC 8833), record size limits (RFC 8449), padding, connection
 // IDs (RFC 9146, RFC 9147 §9) and the return routability check (RFC 9853), for which
 // see Records.Newest and Conn.CheckPath.
 //
@@ -53,19 +53,23 @@
 // the machine, flight.go what it sends and repeats, reassembly.go what it
 // receives; records.go is Records, batch.go many of them, protection.go the keys.
 // options.go has what both sides may do without, cid.go and path.go connection IDs
-// and the check of paths, state.go Export.
+// and the check of paths, state.go Export, ephemeral.go keys made beforehand, carry.go
+// what another protocol needs that carries the handshake.
 //
 // # What is believed
 //
 // Whatever arrives before the handshake is done may be forged. The address must
 // have been validated (by ICE) before its packets come here; beyond that:
 //
-//   - records and fragments that do not parse, and records that do not
-//     authenticate, are counted and dropped (RFC 6347 §4.1.2.7);
+//   - records that do not parse or do not authenticate are counted and dropped (RFC
+//     6347 §4.1.2.7);
 //   - ACKs in the clear are ignored;
-//   - a server drops ClientHellos that do not parse, and once it has accepted one
-//     every other: they cannot displace the handshake under way;
-//   - a whole message in sequence that is wrong ends the handshake, with an alert;
+//   - a server that has accepted no ClientHello yet answers what cannot be one with an
+//     alert and goes on waiting; once it has accepted one it drops every other: they
+//     cannot displace the handshake under way;
+//   - a message in sequence that is wrong, in another epoch than its own, cut, too
+//     long, or in fragments that disagree, ends the handshake, with an alert;
+//   - an authentic record that breaks the protocol ends the association at any time;
 //   - a plaintext alert ends the handshake after 2 s without progress, and is
 //     ignored once connected;
 //   - when connected, nothing in the clear changes anything. A client that repeats

@@ -31,7 +31,7 @@ func FuzzClientHello(f *testing.F) {
 	h := clientHello{
 		version: VersionDTLS12, suites: []uint16{1, 2}, compressions: []byte{0}, cookie: []byte{1},
 		versions: []uint16{VersionDTLS13, VersionDTLS12}, groups: groups[:], points: []byte{0},
-		schemes: offeredSchemes(), profiles: defaultProfiles[:], mki: []byte{}, ems: true, reneg: []byte{},
+		schemes: allSchemes, profiles: defaultProfiles[:], mki: []byte{}, ems: true, reneg: []byte{},
 		shares: []keyShare{{GroupX25519, make([]byte, 32)}}, cookie3: []byte{1},
 		options: options{alpn: appendALPN(nil, "webrtc", "c-webrtc"), limit: 100, id: []byte{1, 2}, rrc: true},
 	}
@@ -73,7 +73,7 @@ func FuzzClientKeyExchange(f *testing.F) {
 }
 
 func FuzzCertificateRequest(f *testing.F) {
-	m := certificateRequest12{types: []byte{1, 64}, schemes: offeredSchemes(), authorities: []byte{}}
+	m := certificateRequest12{types: []byte{1, 64}, schemes: allSchemes, authorities: []byte{}}
 	fuzzParse(f, parseCertificateRequest12, func(m *certificateRequest12) []byte { return m.append(nil) }, m.append(nil))
 }
 
@@ -97,7 +97,7 @@ func FuzzEncryptedExtensions(f *testing.F) {
 }
 
 func FuzzCertificateRequest13(f *testing.F) {
-	m := certificateRequest13{context: []byte{}, schemes: offeredSchemes()}
+	m := certificateRequest13{context: []byte{}, schemes: allSchemes}
 	fuzzParse(f, parseCertificateRequest13, func(m *certificateRequest13) []byte { return m.append(nil) }, m.append(nil))
 }
 

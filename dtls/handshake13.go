@@ -153,7 +153,7 @@ func (c *Conn) checkProof13(m message) error {
 	if s == nil || !s.suits13(c.hs.peerKey) {
 		return fatal(AlertIllegalParameter, ErrParameter)
 	}
-	if err := v.verify(c.hs.peerKey, &c.hs.hashed, proof(c.hs.room(), 1-c.cfg.Role, c.hs13.sum())); err != nil {
+	if err := c.checkSigned(&v, proof(c.hs.room(), 1-c.cfg.Role, c.hs13.sum())); err != nil {
 		return err
 	}
 	if c.cfg.Role == Client {

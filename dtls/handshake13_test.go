@@ -212,8 +212,8 @@ func TestDowngradeIsDetected(t *testing.T) {
 	}
 }
 
-// A client that says it has tried DTLS 1.3 and failed is told that it is spoken here
-// (RFC 7507); one that speaks no more is told the same by a server of 1.2 alone: nothing.
+// A client that says it has tried more than DTLS 1.2 and failed is told that 1.3 is
+// spoken here (RFC 7507); a server of 1.2 alone takes it.
 func TestFallbackIsRefused(t *testing.T) {
 	for _, most := range []uint16{VersionDTLS13, VersionDTLS12} {
 		w := newWorldOf(t, 1, VersionDTLS13, func(c, s *Config) { c.MaxVersion, s.MaxVersion = VersionDTLS12, most })

@@ -29,7 +29,7 @@ func (c *Conn) startClient(now mono.Time) error {
 		version:      VersionDTLS12, // RFC 9147 §5.3: in 1.3, too
 		compressions: onlyNull,
 		groups:       c.cfg.Groups,
-		schemes:      offeredSchemes(),
+		schemes:      c.cfg.SignatureSchemes,
 		options:      c.offerOptions(),
 	}
 	if len(c.cfg.SRTPProfiles) > 0 {
@@ -39,13 +39,9 @@ func (c *Conn) startClient(now mono.Time) error {
 		return err
 	}
 	c.sess.clientRandom = h.hello.random
-	h.hello.suites = h.suites[:0]
+	h.hello.suites = c.offeredSuites(h.suites[:0])
 	if c.cfg.MaxVersion == VersionDTLS13 {
 		h.hello.versions = []uint16{VersionDTLS13}
-		h.hello.suites = make([]uint16, 0, len(suites13)+len(suites12))
-		for i := range suites13 {
-			h.hello.suites = append(h.hello.suites, suites13[i].id)
-		}
 		var err error
 		c.hs13 = &handshake13{}
 		if c.hs13.offer, h.hello.shares, err = newOffer(c.firstShares(), c.keys()); err != nil {
@@ -59,14 +55,20 @@ func (c *Conn) startClient(now mono.Time) error {
 			h.hello.groups = classical(c.cfg.Groups)
 			h.hello.limit = min(h.hello.limit, maxFragment)
 		}
-		h.hello.suites = slices.Grow(h.hello.suites, len(suites12))
-		for i := range suites12 {
-			h.hello.suites = append(h.hello.suites, suites12[i].id)
-		}
 		h.hello.points, h.hello.ems, h.hello.reneg = onlyNull, true, onlyNull[:0]
 	}
 	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
 	return nil
+}
+
+// offeredSuites appends the cipher suites of the versions we offer.
+func (c *Conn) offeredSuites(b []uint16) []uint16 {
+	for _, id := range c.cfg.CipherSuites {
+		if suite13ByID(id) != nil && c.cfg.MaxVersion == VersionDTLS13 || suiteByID(id) != nil && c.cfg.MinVersion == VersionDTLS12 {
+			b = append(b, id)
+		}
+	}
+	return b
 }
 
 // firstShares is what the first hello has shares of; see Config.Groups.

@@ -109,11 +109,11 @@ func TestClientRefusesServerFlight(t *testing.T) {
 func TestClass09_CutMessagesNeitherParseNorPanic(t *testing.T) {
 	ch := clientHello{
 		version: VersionDTLS12, suites: []uint16{1}, compressions: []byte{0}, groups: groups[:], points: []byte{0},
-		schemes: offeredSchemes(), profiles: defaultProfiles[:], ems: true, reneg: []byte{}, versions: []uint16{VersionDTLS12},
+		schemes: allSchemes, profiles: defaultProfiles[:], ems: true, reneg: []byte{}, versions: []uint16{VersionDTLS12},
 	}
 	sh, hv := goodServerHello(), helloVerify{VersionDTLS10, []byte("cookie")}
 	ske := serverKeyExchange12{group: GroupX25519, public: make([]byte, 32), signed: signed{0x0403, make([]byte, 70)}}
-	cr := certificateRequest12{types: []byte{1}, schemes: offeredSchemes()}
+	cr := certificateRequest12{types: []byte{1}, schemes: allSchemes}
 	cv := signed{0x0403, []byte("signature")}
 	for name, tc := range map[string]struct {
 		whole []byte

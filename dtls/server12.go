@@ -13,7 +13,7 @@ func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 		return err
 	}
 	key := c.cfg.Certificate
-	s.suite = suiteFor(key.kind, ch.suites)
+	s.suite = suiteFor(c.cfg.CipherSuites, key.kind, ch.suites)
 	ours := classical(c.cfg.Groups)
 	group := ours[0] // RFC 8422 §4: without the extension the choice is ours
 	if slices.Contains(ours, GroupP256) {
@@ -22,7 +22,7 @@ func (c *Conn) onClientHello12(now mono.Time, ch *clientHello) error {
 	if ch.groups != nil {
 		group = groupFor(ours, ch.groups)
 	}
-	sig := schemeFor(key.signer.Public(), ch.schemes)
+	sig := schemeFor(c.cfg.SignatureSchemes, key.signer.Public(), ch.schemes)
 	// RFC 8422 §5.1.1: the extension is about the curves of certificates, too.
 	if g := curveOf(key.signer.Public()); g != 0 && ch.groups != nil && !slices.Contains(ch.groups, g) {
 		return fatal(AlertHandshakeFailure, ErrNegotiation)
@@ -92,7 +92,7 @@ func (c *Conn) flight4(now mono.Time, sh *serverHello, sig *scheme) error {
 	if ske.signed, err = sig.sign(c.cfg.Rand, c.cfg.Certificate.signer, &h.hashed, c.signedParams12(&ske)); err != nil {
 		return err
 	}
-	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: offeredSchemes()}
+	cr := certificateRequest12{types: []byte{certTypeECDSA, certTypeRSA}, schemes: c.cfg.SignatureSchemes}
 	items := append(h.items[:0],
 		h.say(typeServerHello, sh.append(h.room())),
 		h.say(typeCertificate, appendCertificate12(h.room(), c.cfg.Certificate.chain)),
@@ -125,7 +125,7 @@ func (c *Conn) serverMessage12(now mono.Time, m message) (err error) {
 		if !ok {
 			return malformed()
 		}
-		if err := v.verify(h.peerKey, &h.hashed, h.transcript); err != nil {
+		if err := c.checkSigned(&v, h.transcript); err != nil {
 			return err
 		}
 		h.hear(m)

@@ -61,7 +61,7 @@ func (c *Conn) choose13(ch *clientHello) (suite *suite13, share *keyShare, wante
 			return nil, nil, 0, fatal(AlertIllegalParameter, ErrParameter)
 		}
 	}
-	suite = suite13For(ch.suites)
+	suite = suite13For(c.cfg.CipherSuites, ch.suites)
 	wanted = groupFor(c.cfg.Groups, ch.groups)
 	if suite == nil || wanted == 0 {
 		return nil, nil, 0, fatal(AlertHandshakeFailure, ErrNegotiation)
@@ -140,7 +140,7 @@ func (c *Conn) openCookie(b []byte) (cookie retryCookie, ok bool) {
 // onClientHello13 sends the server's flight.
 func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) error {
 	h := c.hs13
-	c.hs.scheme = schemeFor13(c.cfg.Certificate.signer.Public(), ch.schemes)
+	c.hs.scheme = schemeFor13(c.cfg.SignatureSchemes, c.cfg.Certificate.signer.Public(), ch.schemes)
 	if c.hs.scheme == nil {
 		return fatal(AlertHandshakeFailure, ErrNegotiation)
 	}
@@ -172,7 +172,7 @@ func (c *Conn) onClientHello13(now mono.Time, ch *clientHello, client keyShare) 
 	c.hs.state = stateFinished
 	if !c.cfg.AnonymousClients { // see flight4
 		c.hs.state = stateCertificate
-		cr := certificateRequest13{schemes: offeredSchemes()}
+		cr := certificateRequest13{schemes: c.cfg.SignatureSchemes}
 		items = append(items, c.say13(typeCertificateRequest, cr.append(c.hs.room())))
 	}
 	if items, err = c.authenticate(items); err != nil {

@@ -58,10 +58,7 @@ var schemes = [...]scheme{
 	{PKCS1WithSHA512, kindRSA, crypto.SHA512, false},
 }
 
-// offeredSchemes lists the schemes for a hello or a CertificateRequest. It is not to
-// be changed.
-func offeredSchemes() []SignatureScheme { return allSchemes }
-
+// allSchemes are those, in order. They are not to be changed.
 var allSchemes = func() []SignatureScheme {
 	ids := make([]SignatureScheme, len(schemes))
 	for i := range schemes {
@@ -123,23 +120,23 @@ func (s *scheme) suits13(pub crypto.PublicKey) bool {
 	return s.suits(pub) && (s.kind != kindRSA || s.pss)
 }
 
-// schemeFor13 picks the scheme for our key among those the peer takes.
-func schemeFor13(pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
-	for i := range schemes {
-		if s := &schemes[i]; s.suits13(pub) && slices.Contains(accepted, s.id) {
+// schemeFor13 picks the first of ours for our key that the peer takes.
+func schemeFor13(ours []SignatureScheme, pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
+	for _, id := range ours {
+		if s := schemeByID(id); s.suits13(pub) && slices.Contains(accepted, id) {
 			return s
 		}
 	}
 	return nil
 }
 
-// schemeFor picks the scheme for our key among those the peer takes. The hash
-// as wide as the curve goes first (RFC 8422 §5.10 leaves the choice).
-func schemeFor(pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
+// schemeFor picks the first of ours for our key that the peer takes. The hash as
+// wide as the curve goes first (RFC 8422 §5.10 leaves the choice).
+func schemeFor(ours []SignatureScheme, pub crypto.PublicKey, accepted []SignatureScheme) *scheme {
 	var found *scheme
-	for i := range schemes {
-		s := &schemes[i]
-		if !s.suits(pub) || !slices.Contains(accepted, s.id) {
+	for _, id := range ours {
+		s := schemeByID(id)
+		if !s.suits(pub) || !slices.Contains(accepted, id) {
 			continue
 		}
 		if k, ok := pub.(*ecdsa.PublicKey); ok && k.Params().BitSize == 8*s.hash.Size() {
@@ -179,6 +176,14 @@ func (s *scheme) sign(rand io.Reader, key crypto.Signer, room *[sha512.Size]byte
 		return signed{}, fatal(AlertInternalError, ErrInternal)
 	}
 	return signed{scheme: s.id, signature: sig}, nil
+}
+
+// checkSigned checks the peer's signature of msg; see signed.verify.
+func (c *Conn) checkSigned(m *signed, msg []byte) error {
+	if !slices.Contains(c.cfg.SignatureSchemes, m.scheme) {
+		return fatal(AlertIllegalParameter, ErrParameter)
+	}
+	return m.verify(c.hs.peerKey, &c.hs.hashed, msg)
 }
 
 // verify checks the peer's signature of msg. The scheme must be one we offered,

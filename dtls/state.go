@@ -135,6 +135,7 @@ func Import(now mono.Time, cfg Config, state []byte) (*Conn, error) {
 		return nil, fmt.Errorf("%w: the fingerprints must be known", ErrState)
 	}
 	c.hs, c.hs13 = nil, nil
+	c.in.strict, c.in.exact = true, true
 	c.phase = phaseConnected
 	c.deadline = now.Add(c.cfg.HandshakeTimeout)
 	c.events = append(c.events, Connected{})

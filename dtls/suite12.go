@@ -53,11 +53,12 @@ func suiteByID(id uint16) *suite12 {
 	return nil
 }
 
-// suiteFor picks the server's suite for its kind of key, nil if there is none.
-func suiteFor(kind keyKind, offered []uint16) *suite12 {
-	for i := range suites12 {
-		if suites12[i].kind == kind && slices.Contains(offered, suites12[i].id) {
-			return &suites12[i]
+// suiteFor picks the first of ours for the server's kind of key that is offered, nil
+// if there is none.
+func suiteFor(ours []uint16, kind keyKind, offered []uint16) *suite12 {
+	for _, id := range ours {
+		if s := suiteByID(id); s != nil && s.kind == kind && slices.Contains(offered, id) {
+			return s
 		}
 	}
 	return nil

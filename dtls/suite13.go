@@ -34,6 +34,18 @@ type suite13 struct {
 
 const prefix13 = "dtls13"
 
+// allSuites are those of both versions in order of preference. They are not to be
+// changed.
+var allSuites = func() (ids []uint16) {
+	for i := range suites13 {
+		ids = append(ids, suites13[i].id)
+	}
+	for i := range suites12 {
+		ids = append(ids, suites12[i].id)
+	}
+	return ids
+}()
+
 // suites13 are in order of preference.
 var suites13 = [...]suite13{
 	{AES128_GCM_SHA256, false, 16, 32, newSHA256, prefix13},
@@ -71,11 +83,11 @@ func suite13ByID(id uint16) *suite13 {
 	return nil
 }
 
-// suite13For picks the server's suite, nil if there is none in common.
-func suite13For(offered []uint16) *suite13 {
-	for i := range suites13 {
-		if slices.Contains(offered, suites13[i].id) {
-			return &suites13[i]
+// suite13For picks the first of ours that is offered, nil if there is none.
+func suite13For(ours, offered []uint16) *suite13 {
+	for _, id := range ours {
+		if s := suite13ByID(id); s != nil && slices.Contains(offered, id) {
+			return s
 		}
 	}
 	return nil

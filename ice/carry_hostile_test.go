@@ -233,6 +233,15 @@ func TestClass37_CarriedFloodIsBounded(t *testing.T) {
 	if n := len(a.events) - a.eventHead; n > MaxEvents || len(a.carry.heard) > maxHeard || a.drops.Events == 0 {
 		t.Errorf("%d events, %d heard, %+v", n, len(a.carry.heard), a.drops)
 	}
+	queued := uint64(0)
+	for _, e := range a.events[a.eventHead:] {
+		if e.Kind == EventCarried {
+			queued++
+		}
+	}
+	if s := a.CarryStats(); s.Received != queued || crc32.ChecksumIEEE(dtlsOf(1500, "2999")) == a.carry.heard[len(a.carry.heard)-1] {
+		t.Errorf("%d are acknowledged, %d are there", s.Received, queued)
+	}
 	many := make([][]byte, 1000)
 	for i := range many {
 		many[i] = dtlsOf(100, fmt.Sprint(i))
@@ -244,5 +253,50 @@ func TestClass37_CarriedFloodIsBounded(t *testing.T) {
 	}
 	if len(a.txs) > MaxTransactions || len(a.out)-a.outHead > MaxQueue {
 		t.Errorf("%+v", retain(a))
+	}
+}
+
+// A peer that has ended carries no more, which says that it has our last flight.
+func TestPeerThatHasEndedEndsUs(t *testing.T) {
+	w, y, z := hostileAgent(t, Config{})
+	z.check(hostA[0], hostB[0], false, func(m *stun.Builder) { m.Raw(attrCarried, nil) })
+	y.a.EndCarry(w.now, true)
+	if s := y.a.CarryStats().State; s != CarryEnding || len(y.a.Carried(w.now)) != 2 {
+		t.Fatal(s)
+	}
+	z.check(hostA[0], hostB[0], false, nil)
+	if s := y.a.CarryStats().State; s != CarryDone || len(y.a.Carried(w.now)) != 0 {
+		t.Errorf("%v, %d are carried on", s, len(y.a.Carried(w.now)))
+	}
+}
+
+// An answer to a check that carried nothing says nothing: the peer may still wait
+// for an acknowledgement of its last flight, and gets it.
+func TestAnswerWithoutNeedEndsNothing(t *testing.T) {
+	w, y, z := hostileAgent(t, Config{})
+	w.tap = func(f flight) { z.receive(f) }
+	z.check(hostA[0], hostB[0], true, func(m *stun.Builder) { m.Raw(attrCarried, nil) })
+	w.run(time.Second, nil)
+	if _, ok := y.a.Selected(); !ok {
+		t.Fatal("nothing is selected")
+	}
+	y.a.EndCarry(w.now, false)
+	asked := y.a.Stats().Pairs[0].ResponsesReceived
+	w.run(endingCarry-time.Second, nil)
+	if y.a.Stats().Pairs[0].ResponsesReceived == asked || y.a.CarryStats().State != CarryEnding {
+		t.Errorf("%v, %d answers", y.a.CarryStats().State, y.a.Stats().Pairs[0].ResponsesReceived-asked)
+	}
+	last := dtlsOf(200, "last")
+	sent := w.serial
+	z.check(hostA[0], hostB[0], false, func(m *stun.Builder) { m.Raw(attrCarried, last) })
+	answered := false
+	for _, f := range w.queue {
+		m, err := stun.Parse(f.b)
+		if v, _ := m.Get(attrCarriedAck); err == nil && f.serial > sent && bytes.Equal(v, ackList(crc32.ChecksumIEEE(last))) {
+			answered = true
+		}
+	}
+	if !answered {
+		t.Error("the peer's last flight is not acknowledged")
 	}
 }

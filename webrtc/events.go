@@ -35,7 +35,7 @@ func (q *eventQueue) start() {
 	q.running = true
 	q.mu.Unlock()
 	if start {
-		go q.drain()
+		drainSoon(q)
 	}
 }
 

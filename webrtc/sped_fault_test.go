@@ -243,3 +243,27 @@ func TestClass06_CarriedHandshakeHoldsFingerprintsAgainstCertificates(t *testing
 		}
 	}
 }
+
+// Who speaks last repeats it until it is heard; the other one has nothing to say.
+func TestLastFlightIsCarriedUntilAcknowledged(t *testing.T) {
+	for _, how := range spedHows() {
+		w := newSPEDWorld(t, 7, how)
+		w.negotiate()
+		var seen [2]bool
+		for range w.ends {
+			at := -1
+			if !w.run(10*time.Second, func() bool {
+				at = slices.IndexFunc(w.ends[:], func(e *spedEnd) bool { return e.done && !seen[e.i] })
+				return at >= 0
+			}) {
+				t.Fatalf("%+v: no end", how)
+			}
+			e := w.ends[at]
+			seen[at] = true
+			last := (e.role == dtls.Client) == (how.version == dtls.VersionDTLS13)
+			if n := len(e.agent.Carried(w.now)); n > 0 != last || e.agent.CarryStats().State != ice.CarryEnding {
+				t.Errorf("%+v: %v has %d datagrams to be carried at the end, %v", how, e.role, n, e.agent.CarryStats().State)
+			}
+		}
+	}
+}

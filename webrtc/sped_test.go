@@ -1,13 +1,16 @@
 package webrtc
 
 import (
+	"errors"
 	"net/netip"
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sluicertc/sluice/dataplane"
 	"github.com/sluicertc/sluice/dtls"
+	"github.com/sluicertc/sluice/stun"
 )
 
 // carriedBy is what a connection's checks have carried.
@@ -127,4 +130,59 @@ func TestClass33_EarlyHellosKeepNobodyOut(t *testing.T) {
 	b := newPC(t, Config{Engine: e, SPED: true, DTLSRole: DTLSClient})
 	dc, _ := link(t, a, b, "first", nil)
 	echo(t, b, dc)
+}
+
+// With all answers held back on the way there is no path, and yet checks alone
+// carry the handshake to its end. The keys wait for a path, and nothing is lost.
+func TestHandshakeIsCompleteBeforeThereIsAPath(t *testing.T) {
+	for _, role := range []DTLSRole{DTLSServer, DTLSClient} {
+		a := newPC(t, Config{Engine: newEngine(t, 1), SPED: true, SNAP: true})
+		b := newPC(t, Config{Engine: newEngine(t, 1), SPED: true, SNAP: true, DTLSRole: role})
+		m := newMiddle(t, a, b)
+		m.mu.Lock()
+		m.hold = func(b []byte) bool {
+			msg, err := stun.Parse(b)
+			return err == nil && msg.Class() == stun.Success
+		}
+		m.mu.Unlock()
+		dc := must(a.CreateDataChannel("x", nil))(t)
+		open := opened(dc)
+		if err := a.SetLocalDescription(SessionDescription{}); err != nil {
+			t.Fatal(err)
+		}
+		<-a.GatheringComplete()
+		if err := errors.Join(b.SetRemoteDescription(m.pass(1, a.LocalDescription())), b.SetLocalDescription(SessionDescription{})); err != nil {
+			t.Fatal(err)
+		}
+		<-b.GatheringComplete()
+		if err := a.SetRemoteDescription(m.pass(0, b.LocalDescription())); err != nil {
+			t.Fatal(err)
+		}
+		for _, pc := range []*PeerConnection{a, b} {
+			complete := func() (yes bool) {
+				_ = pc.do(func(monoTime) error { yes = pc.transports[0].waiting; return nil })
+				return yes
+			}
+			for i := 0; !complete(); i++ {
+				if i > int(patience/(200*time.Microsecond)) {
+					t.Fatal("the checks did not carry the handshake to its end")
+				}
+				tick()
+			}
+			_ = pc.do(func(monoTime) error {
+				if tr := pc.transports[0]; tr.dtlsState != DTLSTransportNew && tr.dtlsState != DTLSTransportConnecting || tr.usable.Remote.IsValid() {
+					t.Errorf("DTLS %v, a path is %v", tr.dtlsState, tr.usable)
+				}
+				return nil
+			})
+		}
+		m.mu.Lock()
+		m.hold = func([]byte) bool { return false }
+		for _, forward := range m.held {
+			forward()
+		}
+		m.mu.Unlock()
+		await(t, "data channel", open)
+		echo(t, b, dc)
+	}
 }

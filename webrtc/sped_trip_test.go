@@ -38,5 +38,24 @@ func TestRoundTripsFromOfferToOpenChannel(t *testing.T) {
 		if at(a.openAt) != x.offerer || max(at(a.openAt), at(b.openAt)) != x.slowest {
 			t.Errorf("%s: open after %.2f and %.2f round trips, want %.1f and %.1f at the latest", x.name, at(a.openAt), at(b.openAt), x.offerer, x.slowest)
 		}
+		client, server := a, b
+		if x.how.active {
+			client, server = b, a
+		}
+		// A hello with post-quantum keys is longer than a check.
+		hello := uint64(0)
+		if x.how.carry == both {
+			hello = 1
+			if x.how.version == dtls.VersionDTLS13 {
+				hello = 2
+			}
+		}
+		sent, received := client.agent.CarryStats().Sent, server.agent.CarryStats().Received
+		if sent < hello || received < hello || hello == 0 && sent+received > 0 {
+			t.Errorf("%s: the client's checks carried %d datagrams, and the server got %d, want %d", x.name, sent, received, hello)
+		}
+		if g := client.conn.State().Group; x.how.version == dtls.VersionDTLS13 && g != dtls.GroupX25519MLKEM768 {
+			t.Errorf("%s: keys of %v", x.name, g)
+		}
 	}
 }
