@@ -36,7 +36,8 @@ const (
 // adds what it carries before its first loss. So at a loss nobody can be at TCP's
 // rate and at five times Pion's. Pion 1.11.1 is above TCP at 1 %, since a chunk that
 // its RACK finds lost is sent again without a reduction of the window
-// (onRackAfterSACK; only three miss indications reduce it).
+// (onRackAfterSACK; only three miss indications reduce it). Who wants more than a
+// flow's share asks for it: sctp.Config.Flows.
 
 // An sctpCase is a path of the scenario, taken apart.
 type sctpCase struct {

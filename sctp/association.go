@@ -86,7 +86,7 @@ func New(cfg Config) *Association {
 	a.random(a.key[:])
 	a.tag, a.tsn = a.newTag(), a.random32()
 	a.pmtu = newPathMTU(&a.cfg)
-	a.cc.mtu, a.cc.newReno = a.cfg.MTU, a.cfg.Congestion == NewReno
+	a.cc.mtu, a.cc.newReno, a.cc.flows = a.cfg.MTU, a.cfg.Congestion == NewReno, a.cfg.Flows
 	a.rto = newRTO(&a.cfg)
 	a.tx = a.newSender()
 	a.tx.window.start(a.tsn)

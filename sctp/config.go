@@ -64,6 +64,11 @@ type Config struct {
 
 	// Congestion is how the window grows and shrinks. 0: Cubic.
 	Congestion Congestion
+	// Flows is against others as how many TCP flows the association competes for
+	// a path, as a page that opens so many connections does: with a loss on a long
+	// path the rate is about that many times one flow's. 0: 1; at most 8. Take
+	// more than one only on paths which are not shared with strangers.
+	Flows int
 
 	RTOInitial time.Duration // 0: 1 s
 	RTOMin     time.Duration // 0: 400 ms
@@ -131,6 +136,7 @@ func (c Config) withDefaults() Config {
 	ord(&c.CookieLife, defaultCookieLife)
 	or(&c.MaxRetransmits, defaultMaxRetransmits)
 	or(&c.MaxInitRetransmits, defaultInitRetransmits)
+	c.Flows = min(max(c.Flows, 1), maxFlows)
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}

@@ -13,6 +13,7 @@ type congestion struct {
 	mtu      int
 	segment  int // what the window grows by where a TCP's grows by a packet
 	newReno  bool
+	flows    int // as how many the window grows and shrinks
 	cwnd     int
 	ssthresh int
 	partial  int // partial_bytes_acked
@@ -40,7 +41,7 @@ type congestion struct {
 // packets are RFC 6928's, as in every TCP and QUIC stack of today.
 func (c *congestion) start(next uint32) {
 	*c = congestion{
-		mtu: c.mtu, newReno: c.newReno, segment: max(c.mtu, nominalSegment),
+		mtu: c.mtu, newReno: c.newReno, flows: c.flows, segment: max(c.mtu, nominalSegment),
 		cwnd: 10 * c.mtu, ssthresh: 1 << 30, round: next,
 	}
 }
@@ -92,7 +93,7 @@ func (c *congestion) acked(now mono.Time, n int, cum, end uint32, srtt time.Dura
 		// §7.2.2, by the nominal segment.
 		if c.partial += n; c.partial >= c.cwnd {
 			c.partial -= c.cwnd
-			c.cwnd += c.segment
+			c.cwnd += c.flows * c.segment
 		}
 	default:
 		c.cubic.grow(c, now, n, srtt)
@@ -116,13 +117,14 @@ func (c *congestion) lost(last uint32, flight int, queued bool) bool {
 // reduce sets the threshold: to half (§7.2.3), or to CUBIC's share (RFC 9438
 // §4.6).
 func (c *congestion) reduce(queued bool) {
-	n := c.cwnd / 2
+	n, m := c.cwnd/2, c.cwnd-c.cwnd/(2*c.flows)
 	if !c.newReno {
-		// RFC 9438 §4.6: the first slow start may have doubled beyond the path,
-		// and CUBIC's share of that is too much. There is a queue then.
-		if m := c.cubic.reduce(c.cwnd, c.segment); c.slow.done || !queued {
-			n = m
-		}
+		m = c.cubic.reduce(c.cwnd, c.flows)
+	}
+	// RFC 9438 §4.6: the first slow start may have doubled beyond the path, and
+	// CUBIC's share of that is too much. There is a queue then.
+	if c.slow.done || !queued {
+		n = m
 	}
 	c.ssthresh, c.partial = max(n, 4*c.mtu), 0
 	c.slow.end()

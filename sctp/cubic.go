@@ -20,6 +20,8 @@ const (
 type cubic struct {
 	max   float64   // W_max
 	prior float64   // cwnd before the last reduction
+	beta  float64   // what it left of it
+	alpha float64   // by how many segments a round trip Reno's window grows
 	epoch mono.Time // when this growth began; 0: it has not
 	k     float64   // when it reaches max again
 	from  float64   // the window at its origin
@@ -30,16 +32,24 @@ type cubic struct {
 
 // reduce returns the window after a loss, §4.6, and remembers the one before,
 // §4.7.
-func (q *cubic) reduce(cwnd, segment int) int {
-	w := float64(cwnd)
+//
+// Deviates: of flows more than one, in whose place this is (Config.Flows), one is
+// reduced, and all grow: as n flows would together, each with an nth of the window.
+func (q *cubic) reduce(cwnd, flows int) int {
+	w, n := float64(cwnd), float64(flows)
+	q.beta, q.alpha = cubicBeta, cubicAlpha
+	if flows > 1 {
+		q.beta = (n - 1 + cubicBeta) / n
+		q.alpha = 3 * n * n * (1 - q.beta) / (1 + q.beta)
+	}
 	q.prior = w
 	if w < q.max { // fast convergence
-		q.max = w * (1 + cubicBeta) / 2
+		q.max = w * (1 + q.beta) / 2
 	} else {
 		q.max = w
 	}
 	q.epoch, q.part = 0, 0
-	return int(w * cubicBeta)
+	return int(w * q.beta)
 }
 
 // pause keeps the time in which the application had too little to send from
@@ -53,7 +63,7 @@ func (q *cubic) pause(now mono.Time) {
 
 // grow takes n bytes acknowledged, §4.2 to §4.5.
 func (q *cubic) grow(c *congestion, now mono.Time, n int, srtt time.Duration) {
-	w, seg := float64(c.cwnd), float64(c.segment)
+	w, seg := float64(c.cwnd), float64(c.segment*c.flows)
 	if q.epoch == 0 {
 		q.epoch, q.reno = now, w
 		if w < q.max {
@@ -63,11 +73,11 @@ func (q *cubic) grow(c *congestion, now mono.Time, n int, srtt time.Duration) {
 		}
 	}
 	q.last = now
-	alpha := cubicAlpha
+	grow := q.alpha / float64(c.flows)
 	if q.reno >= q.prior {
-		alpha = 1
+		grow = 1
 	}
-	q.reno += alpha * float64(n) * seg / w
+	q.reno += grow * float64(n) * seg / w
 	at := func(d time.Duration) float64 {
 		t := (now.Sub(q.epoch) + d).Seconds() - q.k
 		return q.from + cubicC*seg*t*t*t

@@ -121,6 +121,8 @@ const (
 	// minProbe is the shortest wait before a tail loss probe: a peer that reads
 	// its socket every few milliseconds is not to be probed all the time.
 	minProbe = 10 * time.Millisecond
+	// maxFlows bounds Config.Flows, which asks for more than a flow's share.
+	maxFlows = 8
 	// nominalSegment is the growth of the window where a TCP's grows by a
 	// packet: with packets 1150 bytes long for the sake of tunnels, the rate at
 	// a given loss would otherwise be less than that of a TCP on the same path

@@ -80,6 +80,28 @@ func TestNewRenoIsSelectable(t *testing.T) {
 	}
 }
 
+// Config.Flows gets about so many shares of a lossy path, with either algorithm,
+// and never more than its bound.
+func TestFlowsCountAsSoMany(t *testing.T) {
+	rate := func(c Config) (sum float64) {
+		for seed := range uint64(4) {
+			mbps, _ := path{100 * time.Millisecond, .01}.share(t, c, seed, 10*time.Second)
+			sum += mbps
+		}
+		return sum
+	}
+	for _, algorithm := range []Congestion{Cubic, NewReno} {
+		one := rate(Config{Congestion: algorithm})
+		four := rate(Config{Congestion: algorithm, Flows: 4})
+		if four < 2.2*one || four > 4.4*one {
+			t.Errorf("algorithm %d: 1 flow %.1f, 4 flows %.1f %%", algorithm, one, four)
+		}
+		if most, beyond := rate(Config{Congestion: algorithm, Flows: maxFlows}), rate(Config{Congestion: algorithm, Flows: 1000}); most != beyond {
+			t.Errorf("algorithm %d: %d flows %.1f, 1000 flows %.1f %%", algorithm, maxFlows, most, beyond)
+		}
+	}
+}
+
 // The slow start of a long path overshoots: hundreds of packets are lost in one
 // window, which is reduced once for all of them, and all are mended without a
 // timeout.

@@ -24,11 +24,17 @@ type DataChannelOptions struct {
 	// other channels, and one written in parts (DataChannelConn.NextWriter) may
 	// take its time. Where the peer does not support it, nothing changes.
 	Interleave bool
+	// Flows is against others as how many TCP flows the data channels compete for
+	// a path, 1 to 8; 0: 1 (sctp.Config).
+	Flows int
 }
 
 func (o *DataChannelOptions) validate() error {
 	if o.MaxMessageSize < 0 || o.MaxMessageSize > maxAnnounced {
 		return fmt.Errorf("%w: DataChannels.MaxMessageSize is 0 to %d", ErrType, maxAnnounced)
+	}
+	if o.Flows < 0 || o.Flows > 8 {
+		return fmt.Errorf("%w: DataChannels.Flows is 0 to 8", ErrType)
 	}
 	return nil
 }
@@ -44,7 +50,7 @@ func (o *DataChannelOptions) messageSize() int {
 func (o *DataChannelOptions) association() sctp.Config {
 	c := sctp.Config{
 		MaxMessageSize: o.messageSize(), MaxReceiveBuffer: receiveBuffer, MaxSendBuffer: maxSendBuffer,
-		Interleave: o.Interleave,
+		Interleave: o.Interleave, Flows: o.Flows,
 	}
 	if o.Detach {
 		c.ReadParts, c.MaxPartsSize = true, c.MaxMessageSize
