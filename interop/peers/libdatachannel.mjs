@@ -26,7 +26,10 @@ const channels = [['ordered', {}], ['unordered', { unordered: true }], ['partial
 
 pc.setLocalDescription('offer');
 await until('gathering', 10000, () => gathering === 'complete');
-const { status, location, answer } = await post(url, pc.localDescription().sdp);
+// Without candidates, as of a peer behind a NAT: libdatachannel may lose its ICE
+// transport to checks that come while it takes the answer.
+const offer = pc.localDescription().sdp.replace(/^a=(candidate:.*|end-of-candidates)\r?\n/gm, '');
+const { status, location, answer } = await post(url, offer);
 result.status = status;
 pc.setRemoteDescription(answer, 'answer');
 await until('connection', 15000, () => pc.state() === 'connected');
