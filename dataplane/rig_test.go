@@ -160,7 +160,7 @@ func (r *rig) newPeer(shard int, profile srtp.Profile) *peer {
 	peers++
 	p := &peer{r: r, addr: netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), 10000+peers), ep: &endpoint{}}
 	s := r.e.shards[shard]
-	p.tr = r.e.NewTransport(s, TransportConfig{Lane: s.lane, Endpoint: p.ep, CNAME: "sluice", SSRC: 0xfeedbac})
+	p.tr = r.e.NewTransport(s, TransportConfig{Since: r.now, Lane: s.lane, Endpoint: p.ep, CNAME: "sluice", SSRC: 0xfeedbac})
 	p.tr.AddRemote(s, p.addr)
 	p.tr.SetRemote(netip.MustParseAddr("192.0.2.1"), p.addr)
 	context := func(salt byte) *srtp.Context {

@@ -14,6 +14,9 @@ import (
 
 // TransportConfig describes a Transport.
 type TransportConfig struct {
+	// Since is an instant before the peer could know that it may speak: DTLS which
+	// came earlier is of another association between the same two ports.
+	Since    mono.Time
 	Lane     *Lane    // on which Endpoint lives
 	Endpoint Endpoint // takes STUN, handshakes and events
 	CNAME    string   // of everything sent (RFC 7022)
@@ -30,10 +33,10 @@ type Transport struct {
 	endpoint Endpoint
 	cname    string
 	ssrc     uint32
+	since    mono.Time
 
 	// Data lane.
 	closed                 bool
-	since                  mono.Time // when the transport began
 	addrs                  []netip.AddrPort
 	remote                 netip.AddrPort
 	local                  netip.Addr
@@ -80,13 +83,10 @@ func (e *Engine) NewTransport(s *Shard, cfg TransportConfig) *Transport {
 		s = cfg.Lane.shard
 	}
 	t := &Transport{
-		engine: e, shard: s, lane: cfg.Lane, endpoint: cfg.Endpoint, cname: cfg.CNAME, ssrc: cfg.SSRC,
+		engine: e, shard: s, lane: cfg.Lane, endpoint: cfg.Endpoint, cname: cfg.CNAME, ssrc: cfg.SSRC, since: cfg.Since,
 		bySSRC: map[uint32]binding{}, retired: map[uint32]struct{}{}, legs: map[uint32]*leg{}, rtt: defaultRTT,
 	}
-	s.Post(func(s *Shard, now mono.Time) {
-		t.since = now
-		bump(&s.count.transports, 1)
-	})
+	s.Post(func(s *Shard, _ mono.Time) { bump(&s.count.transports, 1) })
 	return t
 }
 

@@ -163,6 +163,9 @@ func arrival(p *dataplane.Packet) mono.Time {
 // authenticated.
 func (t *transport) handleDTLS(now mono.Time, b []byte) error {
 	if t.conn != nil {
+		if t.role == dtls.Client && !t.begun {
+			return nil // of an earlier connection from there: nobody speaks before the client
+		}
 		// A client may begin as soon as its own pair works, before ours is
 		// nominated.
 		t.beginDTLS(now)
@@ -416,7 +419,7 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 	case ice.EventState:
 		t.iceStateChanged(ev.State)
 	case ice.EventValidated:
-		t.admit(ev.Path)
+		t.admit(now, ev.Path)
 	case ice.EventCarried:
 		t.handleCarried(now, ev.Data, ev.Path)
 	case ice.EventUsable:
@@ -424,12 +427,12 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 			break
 		}
 		t.usable = ev.Path
-		t.admit(ev.Path)
+		t.admit(now, ev.Path)
 		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
 		t.maybeStartDTLS(now)
 	case ice.EventSelected:
 		t.selected = ev.Path
-		t.admit(ev.Path)
+		t.admit(now, ev.Path)
 		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
 		t.maybeStartDTLS(now)
 	}
@@ -438,14 +441,14 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 // admit lets the dataplane take packets from an address that ICE has
 // authenticated. The first one decides where the transport lives: on the
 // shard to which the kernel's hash sends that address.
-func (t *transport) admit(path ice.Path) {
+func (t *transport) admit(now mono.Time, path ice.Path) {
 	via := t.via
 	if via == nil {
 		via = t.pc.lane.Shard()
 	}
 	if t.data == nil {
 		t.data = t.pc.engine.NewTransport(via, dataplane.TransportConfig{
-			Lane: t.pc.lane, Endpoint: t.port, CNAME: t.pc.cname, SSRC: t.pc.feedbackSSRC,
+			Since: now, Lane: t.pc.lane, Endpoint: t.port, CNAME: t.pc.cname, SSRC: t.pc.feedbackSSRC,
 		})
 	}
 	t.data.AddRemote(via, path.Remote)
