@@ -163,7 +163,7 @@ func arrival(p *dataplane.Packet) mono.Time {
 // authenticated.
 func (t *transport) handleDTLS(now mono.Time, b []byte) error {
 	if t.conn != nil {
-		if t.role == dtls.Client && !t.begun {
+		if t.role == dtls.Client && !t.begun && t.sped == nil {
 			return nil // of an earlier connection from there: nobody speaks before the client
 		}
 		// A client may begin as soon as its own pair works, before ours is
