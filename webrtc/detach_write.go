@@ -287,6 +287,8 @@ func (w *messageWriter) send(part []byte, more bool) error {
 		case errors.Is(err, errBehind) && behind == 0:
 			behind++ // what is on its way is there by the next time
 			continue
+		case errors.Is(err, sctp.ErrChannelClosed), errors.Is(err, sctp.ErrNoChannel), errors.Is(err, sctp.ErrClosed):
+			return net.ErrClosed // the association knows it sooner
 		case errors.Is(err, errFull), errors.Is(err, errBehind), errors.Is(err, sctp.ErrSendBufferFull):
 		default:
 			return err
