@@ -40,6 +40,7 @@ func FuzzClientHello(f *testing.F) {
 		if ok && len(h.versions) == 0 { // an empty list parses as none
 			h.versions = nil
 		}
+		h.illegal = false // is not sent
 		return h, ok
 	}, func(h *clientHello) []byte { return h.append(nil) }, h.append(nil))
 }
