@@ -35,7 +35,7 @@ type conn struct {
 	ring    *xdp // tx's, to be closed
 }
 
-func listen(cfg Config) (Conn, error) { return open(cfg, systemCalls{}) }
+func listen(cfg Config) (Conn, error) { return open(cfg, new(systemCalls)) }
 
 // open binds a socket whose datagram system calls go through sys.
 func open(cfg Config, sys kernel) (*conn, error) {

@@ -497,3 +497,43 @@ func TestNothingIsMissedAfterAWaitThatEndedEarly(t *testing.T) {
 		}
 	}
 }
+
+// Told of no call, the runtime's monitor may sleep: who never waits has to let it
+// know, or other goroutines of its processor starve.
+func TestReaderThatNeverWaitsIsSeenByTheMonitor(t *testing.T) {
+	var k systemCalls
+	f := &faults{}
+	c := mustOpen(t, f)
+	defer c.Close()
+	from, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(c.LocalAddr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	for range 2 * fullReads {
+		if _, err := from.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hs := make([]mmsghdr, 2)
+	read := func(hs []mmsghdr) (n int) {
+		t.Helper()
+		if err := c.raw.Control(func(fd uintptr) { n, _ = k.recvmmsg(fd, hs) }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for i := range fullReads {
+		if k.full != i {
+			t.Fatalf("%d full reads, counted %d", i, k.full)
+		}
+		if n := read(hs[:1+i%2]); n != 1+i%2 {
+			t.Fatalf("read %d datagrams", n)
+		}
+	}
+	for k.full != 0 {
+		if read(hs) == 0 && k.full != 0 {
+			t.Fatal("a read that finds nothing leaves the row as it was")
+		}
+	}
+}

@@ -23,26 +23,51 @@ type kernel interface {
 	sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno)
 }
 
-type systemCalls struct{}
-
-func (systemCalls) sleep(d time.Duration) { time.Sleep(d) }
-
-// recvmmsg takes one datagram by recvmsg, which is cheaper.
-func (systemCalls) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
-	if len(hs) == 1 {
-		n, _, e := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&hs[0].hdr)), unix.MSG_DONTWAIT)
-		if e != 0 {
-			return 0, e
-		}
-		hs[0].len = uint32(n)
-		return 1, 0
-	}
-	n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
-	return int(n), e
+// systemCalls makes calls that do not block without telling Go's scheduler.
+// Told, it wakes its monitor thread, asleep while nothing runs, each time a
+// datagram ends a wait: to look, every 20 µs, whether the call takes long. That
+// cost a tenth of what forwarding 9-packet frames to 50 receivers does. Untold, a
+// call holds up those who stop the world, and who waits for its processor, until
+// it returns: writeBatch keeps that below a millisecond.
+type systemCalls struct {
+	full int // reads in a row that found as much as was asked for
 }
 
-func (systemCalls) sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
-	n, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
+// fullReads is how many full reads in a row show a socket that never waits. The
+// monitor, which alone makes such a goroutine share its processor, is then woken.
+const fullReads = 8
+
+func (*systemCalls) sleep(d time.Duration) { time.Sleep(d) }
+
+// recvmmsg takes one datagram by recvmsg, which is cheaper and whose header is the
+// first thing in mmsghdr.
+func (k *systemCalls) recvmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	call, third, fourth := uintptr(unix.SYS_RECVMMSG), uintptr(len(hs)), uintptr(unix.MSG_DONTWAIT)
+	if len(hs) == 1 {
+		call, third, fourth = unix.SYS_RECVMSG, unix.MSG_DONTWAIT, 0
+	}
+	var r uintptr
+	var e unix.Errno
+	if k.full < fullReads {
+		r, _, e = unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&hs[0])), third, fourth, 0, 0)
+	} else {
+		r, _, e = unix.Syscall6(call, fd, uintptr(unsafe.Pointer(&hs[0])), third, fourth, 0, 0)
+	}
+	n := int(r)
+	switch {
+	case e != 0:
+		n = 0
+	case call == unix.SYS_RECVMSG:
+		hs[0].len, n = uint32(n), 1
+	}
+	if k.full++; n < len(hs) {
+		k.full = 0
+	}
+	return n, e
+}
+
+func (*systemCalls) sendmmsg(fd uintptr, hs []mmsghdr) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), e
 }
 

@@ -22,9 +22,10 @@ const (
 	// ReadBatch is filled up to here.
 	readBatch = 128
 
-	// writeBatch bounds the headers of one sendmmsg; the kernel's own limit is
-	// UIO_MAXIOV, 1024. WriteBatch loops beyond it.
-	writeBatch = 256
+	// writeBatch bounds the headers of one sendmmsg, some 10 µs each where they
+	// are runs, because nobody can stop a goroutine meanwhile; the kernel's own
+	// limit is UIO_MAXIOV, 1024. WriteBatch loops beyond it.
+	writeBatch = 64
 
 	// landings is how many messages one recvmmsg takes where datagrams may come
 	// merged, and landing the bytes of a run beyond the message's own buffer:

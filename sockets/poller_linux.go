@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -113,10 +114,15 @@ func (p *poller) ready(fd uintptr) bool {
 		p.armed = p.err == nil
 		return p.err != nil
 	}
-	n, err := unix.EpollWait(int(fd), p.events[:], 0)
-	for err == unix.EINTR {
-		n, err = unix.EpollWait(int(fd), p.events[:], 0)
+	n, e := p.told(fd)
+	for e == unix.EINTR {
+		n, e = p.told(fd)
 	}
 	p.armed = n <= 0
-	return n > 0 || err != nil
+	return n > 0 || e != 0
+}
+
+func (p *poller) told(fd uintptr) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events[0])), 1, 0, 0, 0)
+	return int(n), e
 }

@@ -64,7 +64,7 @@ type Conn interface {
 	// LocalAddr is the bound address; its IP may be unspecified.
 	LocalAddr() netip.AddrPort
 	// Writer makes another writer on the same socket, for another goroutine. One
-	// system call of it takes up to batch messages, 1 to 256: what it costs is memory.
+	// system call of it takes up to batch messages, 1 to 64: what it costs is memory.
 	Writer(batch int) Writer
 	// Stats reads the counters. Any goroutine may call it.
 	Stats() Stats
