@@ -15,6 +15,7 @@ type fanoutCase struct {
 	loss       float64 // share of the packets that viewers lose and ask for
 	cm80       bool    // AES_CM_128_HMAC_SHA1_80 instead of AEAD_AES_128_GCM
 	busy       bool    // 10,000 packets a second, and viewers who only count
+	paced      bool    // frames leave the publisher as browsers pace them, not at once
 }
 
 func (c fanoutCase) all() int { return c.publishers * c.viewers }
@@ -33,7 +34,7 @@ func fanoutScenario() *scenario {
 		name: "fanout", children: true, about: "publishers through a server to many viewers: server CPU per delivered packet, latency, memory",
 		cases: []string{
 			"video/1x1", "video/1x50", "video/1x100", "video/1x200", "video/1x600", "video/20x10", "audio/1x200", "audio/1x500",
-			"video-cm80/1x50", "video-loss/1x50", "video-busy/1x64",
+			"video-paced/1x50", "video-paced/20x10", "video-cm80/1x50", "video-loss/1x50", "video-busy/1x64",
 		},
 		quick: []string{"video/1x50"},
 		peers: []peer{
@@ -68,6 +69,8 @@ func parseFanout(path string) (c fanoutCase, err error) {
 		c.cm80 = true
 	case what == "busy" && kind == "video":
 		c.busy = true
+	case what == "paced" && kind == "video":
+		c.paced = true
 	default:
 		return c, bad
 	}

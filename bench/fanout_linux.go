@@ -219,7 +219,7 @@ func (t *contest) join(ctx context.Context, s *contestant, publishers int) error
 	if strings.HasPrefix(s.name, "floor-") {
 		query.Set("plain", "1")
 	}
-	for name, on := range map[string]bool{"nack": t.loss > 0, "cm80": t.cm80, "busy": t.busy, "sink": t.busy} {
+	for name, on := range map[string]bool{"nack": t.loss > 0, "cm80": t.cm80, "busy": t.busy, "paced": t.paced, "sink": t.busy} {
 		if on {
 			query.Set(name, "1")
 		}

@@ -8,18 +8,19 @@ import (
 
 func TestFanoutCases(t *testing.T) {
 	for path, want := range map[string]fanoutCase{
-		"video/1x50":      {kind: "video", publishers: 1, viewers: 50},
-		"video/20x10":     {kind: "video", publishers: 20, viewers: 10},
-		"audio/1x500":     {kind: "audio", publishers: 1, viewers: 500},
-		"video-loss/1x50": {kind: "video", publishers: 1, viewers: 50, loss: lossShare},
-		"video-cm80/1x50": {kind: "video", publishers: 1, viewers: 50, cm80: true},
-		"video-busy/1x64": {kind: "video", publishers: 1, viewers: 64, busy: true},
+		"video/1x50":       {kind: "video", publishers: 1, viewers: 50},
+		"video/20x10":      {kind: "video", publishers: 20, viewers: 10},
+		"audio/1x500":      {kind: "audio", publishers: 1, viewers: 500},
+		"video-loss/1x50":  {kind: "video", publishers: 1, viewers: 50, loss: lossShare},
+		"video-cm80/1x50":  {kind: "video", publishers: 1, viewers: 50, cm80: true},
+		"video-paced/1x50": {kind: "video", publishers: 1, viewers: 50, paced: true},
+		"video-busy/1x64":  {kind: "video", publishers: 1, viewers: 64, busy: true},
 	} {
 		if got, err := parseFanout(path); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", path, got, err)
 		}
 	}
-	for _, path := range []string{"video", "text/1x1", "video/x", "video/1x", "video/0x5", "video/1x-5", "video/1x50x2", "-loss/1x50", "video-/1x50", "video-slow/1x50", "audio-busy/1x64"} {
+	for _, path := range []string{"video", "text/1x1", "video/x", "video/1x", "video/0x5", "video/1x-5", "video/1x50x2", "-loss/1x50", "video-/1x50", "video-slow/1x50", "audio-busy/1x64", "audio-paced/1x50"} {
 		if _, err := parseFanout(path); err == nil {
 			t.Errorf("%s was accepted", path)
 		}

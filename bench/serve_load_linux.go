@@ -25,7 +25,7 @@ func newLoadHandler() (http.Handler, error) {
 	mux.Handle("POST /join", handle(func(r *http.Request) (none struct{}, err error) {
 		j := load.Joining{
 			URL: r.FormValue("url"), Kind: load.Kind(r.FormValue("kind")), Plain: r.FormValue("plain") != "", NACK: r.FormValue("nack") != "",
-			Sink: r.FormValue("sink") != "", CM80: r.FormValue("cm80") != "", Busy: r.FormValue("busy") != "",
+			Sink: r.FormValue("sink") != "", CM80: r.FormValue("cm80") != "", Busy: r.FormValue("busy") != "", Paced: r.FormValue("paced") != "",
 		}
 		if j.Viewers, err = strconv.Atoi(r.FormValue("n")); err != nil {
 			return none, err

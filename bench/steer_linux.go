@@ -60,9 +60,9 @@ const (
 	shardsCalibrate = 400 * time.Millisecond
 	shardsLead      = 250 * time.Millisecond
 	// shardsRate is the packets a second that all viewers together are due, at
-	// the publishers' natural speed: 30 frames of 8 packets, and 32 more every
+	// the publishers' natural speed: 30 frames of 9 packets, and 31 more every
 	// three seconds.
-	shardsRate = steerPublishers * steerViewers * (30*8 + 32/3.)
+	shardsRate = steerPublishers * steerViewers * (30*9 + 31/3.)
 	// overload is how much more is offered than can be carried.
 	overload = 1.3
 )

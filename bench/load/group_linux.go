@@ -70,7 +70,7 @@ func (r *Result) Loss() float64 {
 
 func newGroup(l *Loop, j Joining) *Group {
 	kind := j.Kind
-	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, sink: j.Sink, cm80: j.CM80, source: source{kind: kind, busy: j.Busy}, base: mono.Now(), speed: 1, packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
+	return &Group{loop: l, kind: kind, addr: j.Addr, plain: j.Plain, nack: j.NACK, sink: j.Sink, cm80: j.CM80, source: source{kind: kind, busy: j.Busy, paced: j.Paced}, base: mono.Now(), speed: 1, packet: make([]byte, 0, 1500), out: make([]byte, 1600)}
 }
 
 // clock is the source's.

@@ -205,6 +205,7 @@ type Joining struct {
 	Sink  bool // viewers' sockets drop media and count it; only Sunk tells
 	CM80  bool // AES_CM_128_HMAC_SHA1_80 is offered, and not AEAD_AES_128_GCM
 	Busy  bool // of video: 10,000 packets a second in bursts of 8
+	Paced bool // of video: its packets as a browser's pacer sends them
 }
 
 // Join connects a publisher and its viewers. It returns when all are

@@ -6,36 +6,42 @@ import (
 	"time"
 )
 
-// A second of video is what the scenario promises: frames at 30 a second,
-// bursts of at most four packets, all of a frame's packets in order.
+// A second of video is what the scenario promises: frames at 30 a second, each at
+// once or paced, all of a frame's packets in order.
 func TestVideoSchedule(t *testing.T) {
-	s := source{kind: Video}
-	start := time.Hour
-	s.skip(start)
-	packets, keys, frames, largest := 0, 0, 0, 0
-	open := false
-	for now := start; now < start+6*time.Second; now += time.Millisecond {
-		list := s.due(now, nil)
-		largest = max(largest, len(list))
-		for _, p := range list {
-			if p.first == open {
-				t.Fatalf("frame at %v begins or goes on wrongly", p.at-start)
-			}
-			open = !p.marker
-			packets++
-			if p.first {
-				frames++
-				if p.key {
-					keys++
+	for _, c := range []struct {
+		paced   bool
+		burst   int
+		bitrate float64
+	}{{false, framePackets, 2.7e6}, {true, pacedBurst, 2.4e6}} {
+		s := source{kind: Video, paced: c.paced}
+		start := time.Hour
+		s.skip(start)
+		packets, keys, frames, largest := 0, 0, 0, 0
+		open := false
+		for now := start; now < start+6*time.Second; now += time.Millisecond {
+			list := s.due(now, nil)
+			largest = max(largest, len(list))
+			for _, p := range list {
+				if p.first == open {
+					t.Fatalf("frame at %v begins or goes on wrongly", p.at-start)
+				}
+				open = !p.marker
+				packets++
+				if p.first {
+					frames++
+					if p.key {
+						keys++
+					}
 				}
 			}
 		}
-	}
-	if keys != 2 || frames < 178 || frames > 181 || largest != pacerBurst {
-		t.Errorf("%d key frames, %d frames, bursts of up to %d", keys, frames, largest)
-	}
-	if rate := float64(packets) * videoPacket * 8 / 6; rate < 2.3e6 || rate > 2.7e6 {
-		t.Errorf("%.0f bit/s", rate)
+		if keys != 2 || frames < 178 || frames > 181 || largest != c.burst {
+			t.Errorf("%+v: %d key frames, %d frames, bursts of up to %d", c, keys, frames, largest)
+		}
+		if rate := float64(packets) * videoPacket * 8 / 6; rate < c.bitrate-0.1e6 || rate > c.bitrate+0.1e6 {
+			t.Errorf("%+v: %.0f bit/s", c, rate)
+		}
 	}
 }
 
@@ -48,11 +54,11 @@ func TestBusySchedule(t *testing.T) {
 	packets, keys := 0, 0
 	for now := start; now < start+time.Second; now += time.Millisecond {
 		list := s.due(now, nil)
-		if n := len(list); n != framePackets && n != 2*framePackets {
+		if n := len(list); n != busyPackets && n != 2*busyPackets {
 			t.Fatalf("%d packets at %v", n, now-start)
 		}
 		for i, p := range list {
-			if p.first != (i%framePackets == 0) || p.marker != (i%framePackets == framePackets-1) {
+			if p.first != (i%busyPackets == 0) || p.marker != (i%busyPackets == busyPackets-1) {
 				t.Fatalf("packet %d at %v: %+v", i, now-start, p)
 			}
 			if p.first && p.key {
@@ -83,7 +89,7 @@ func TestIdleTimeIsNotSentAfterwards(t *testing.T) {
 		s := source{kind: kind}
 		s.due(time.Second, nil)
 		s.skip(time.Hour)
-		if n := len(s.due(time.Hour, nil)); n > pacerBurst {
+		if n := len(s.due(time.Hour, nil)); n > framePackets {
 			t.Errorf("%s: %d packets at once after a pause", kind, n)
 		}
 	}
