@@ -41,14 +41,11 @@ func (c *Conn) onServerHello13(now mono.Time, m message, sh *serverHello) error 
 	if err := c.takeOptions(&sh.options); err != nil {
 		return err
 	}
-	if h.retried == nil {
-		h.suite = s
-		h.transcript = s.hash()
-	}
+	h.suite, h.hello = s, m.raw
+	h.transcript = s.hash()
+	h.transcript.Write(h.before)
 	h.hear(hello)
 	h.hear(m)
-	h.offer = nil
-	c.hs.transcript = c.hs.transcript[:0]
 	c.state.CipherSuite = s.id
 	c.state.Group = sh.share.group
 	c.state.ExtendedMasterSecret = true
@@ -76,7 +73,7 @@ func (c *Conn) onRetry(now mono.Time, m message, sh *serverHello, s *suite13, fi
 	retried := *sh // only here does it outlive its message
 	h.suite, h.retried = s, &retried
 	header, body := first.raw13()
-	h.hearRetried(s.sum(header, body), m)
+	h.before = retriedHello(s.sum(header, body), m)
 	hello := &c.hs.hello
 	hello.cookie3 = slices.Clone(sh.cookie)
 	if g != 0 {

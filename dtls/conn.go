@@ -38,6 +38,7 @@ type Conn struct {
 	alerts     []outAlert
 	agreed     agreement
 	hand       *Records // DTLS 1.3: epoch 2
+	doubt      *doubt
 	records    *Records
 	maxPlain   int // what goes into a record of its, in bytes
 	phase      phase
@@ -441,7 +442,7 @@ func (c *Conn) closed(err error) {
 	}
 	c.phase = phaseClosed
 	c.events = append(c.events, Closed{err})
-	c.hs, c.hs13 = nil, nil
+	c.hs, c.hs13, c.doubt = nil, nil, nil
 	clear(c.sess.master[:])
 	clear(c.sess13.exporter)
 	c.ackAt, c.ackDue, c.posting = 0, false, 0

@@ -69,6 +69,9 @@
 //     cannot displace the handshake under way;
 //   - a message in sequence that is wrong, in another epoch than its own, cut, too
 //     long, or in fragments that disagree, ends the handshake, with an alert;
+//   - a ServerHello of 1.3 counts when a record opens with the keys that it makes; until
+//     then four are held for possible. If the server repeats one, again and again, and
+//     nothing opens, the handshake ends: the two have different ClientHellos;
 //   - an authentic record that breaks the protocol ends the association at any time;
 //   - a plaintext alert ends the handshake after 2 s without progress, and is
 //     ignored once connected;

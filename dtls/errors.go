@@ -76,6 +76,9 @@ var (
 	ErrSignature = errors.New("dtls: handshake signature wrong")
 	// ErrFinished: the peer saw another handshake than we did.
 	ErrFinished = errors.New("dtls: handshake transcripts differ")
+	// ErrHello: the server repeats itself, and nothing of it opens: on its way the
+	// ClientHello has become another one.
+	ErrHello = errors.New("dtls: the peers have different hellos")
 	// ErrInternal: our own key or random source failed.
 	ErrInternal = errors.New("dtls: local key or random source failed")
 )

@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -35,14 +36,30 @@ func FuzzClientHello(f *testing.F) {
 		shares: []keyShare{{GroupX25519, make([]byte, 32)}}, cookie3: []byte{1},
 		options: options{alpn: appendALPN(nil, "webrtc", "c-webrtc"), limit: 100, id: []byte{1, 2}, rrc: true},
 	}
+	// What the parser only notes: two shares of a group, something behind
+	// pre_shared_key, psk_key_exchange_modes.
+	odd := func(typ uint16) []byte {
+		h := clientHello{version: VersionDTLS12, suites: []uint16{1}, compressions: []byte{0}, cookie3: []byte{1}}
+		share := keyShare{GroupX25519, []byte{1}}
+		switch typ {
+		case extKeyShare:
+			h.shares = []keyShare{share, share}
+		case extPreSharedKey:
+			h.psk = true
+		}
+		const before = 2 + randomLen + 1 + 1 + 4 + 2 // the extensions
+		b := appendVec16(binary.BigEndian.AppendUint16(h.append(nil), extPSKModes), []byte{1, 1})
+		binary.BigEndian.PutUint16(b[before:], uint16(len(b)-before-2))
+		return b
+	}
 	fuzzParse(f, func(b []byte) (clientHello, bool) {
 		h, ok := parseClientHello(b)
-		if ok && len(h.versions) == 0 { // an empty list parses as none
+		h.illegal, h.pskModes = false, false // are not sent
+		if ok && len(h.versions) == 0 {      // an empty list parses as none
 			h.versions = nil
 		}
-		h.illegal = false // is not sent
 		return h, ok
-	}, func(h *clientHello) []byte { return h.append(nil) }, h.append(nil))
+	}, func(h *clientHello) []byte { return h.append(nil) }, h.append(nil), odd(extKeyShare), odd(extPreSharedKey), odd(extPSKModes))
 }
 
 func FuzzServerHello(f *testing.F) {

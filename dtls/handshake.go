@@ -35,6 +35,9 @@ func (c *Conn) handleFragment(now mono.Time, epoch uint16, seq uint64, f fragmen
 		}
 		return ErrUnexpected
 	}
+	if c.doubts(epoch, f) {
+		return c.repeatedHello(now, seq, f)
+	}
 	if err := c.in.add(epoch, f); err != nil {
 		if err == ErrUnexpected && f.seq < c.in.next {
 			c.resend(now) // the peer has not got our flight (RFC 6347 §4.2.4)

@@ -9,7 +9,9 @@ import (
 type handshake13 struct {
 	suite      *suite13
 	transcript hash.Hash // of every message so far
-	offer      *offer    // client
+	before     []byte    // what stands in it for a hello that had to come again
+	offer      *offer    // client: until its ServerHello is proved
+	hello      []byte    // client: that one
 	retried    *serverHello
 	context    []byte
 
@@ -24,13 +26,12 @@ func (h *handshake13) hear(m message) {
 	h.transcript.Write(body)
 }
 
-// hearRetried begins the transcript with the first hello's hash in its place (RFC
-// 8446 §4.4.1).
-func (h *handshake13) hearRetried(first []byte, retry message) {
-	h.transcript = h.suite.hash()
-	h.transcript.Write([]byte{typeMessageHash, 0, 0, byte(len(first))})
-	h.transcript.Write(first)
-	h.hear(retry)
+// retriedHello is what a transcript begins with that has a HelloRetryRequest: the
+// first hello's hash in its place (RFC 8446 §4.4.1).
+func retriedHello(first []byte, retry message) []byte {
+	b := append([]byte{typeMessageHash, 0, 0, byte(len(first))}, first...)
+	header, body := retry.raw13()
+	return append(append(b, header...), body...)
 }
 
 func (h *handshake13) sum() []byte { return h.transcript.Sum(nil) }

@@ -58,6 +58,14 @@ const (
 	maxEarlyRecords = 8
 	maxEarlyBytes   = 12 << 10
 
+	// maxBeliefs is how many ServerHellos of DTLS 1.3 are held for possible until a
+	// record opens with the keys of one. Further ones are dropped.
+	maxBeliefs = 4
+
+	// maxDoubts is how often a server of DTLS 1.3 repeats its hello, and records that
+	// do not open, before a client believes that nothing ever will.
+	maxDoubts = 3
+
 	// maxHelloVerify is how many HelloVerifyRequests a client obeys and how many
 	// cookie rounds a server allows. Further ones are dropped.
 	maxHelloVerify = 3

@@ -30,7 +30,7 @@ func (c *Conn) handleUnified(now mono.Time, rec []byte) error {
 		return ErrEpoch
 	}
 	plain := c.openRoom(len(rec))
-	n, typ, err := c.hand.Open(plain, rec)
+	n, typ, err := c.openHand(plain, rec)
 	if err != nil {
 		return err
 	}

@@ -32,11 +32,10 @@ func (c *Conn) handleHello13(now mono.Time, m message, recordSeq uint64, ch *cli
 		c.settle(err)
 		return nil
 	}
+	h.transcript = suite.hash()
 	if second {
 		retry := retryHello(&cookie, ch.cookie3)
-		h.hearRetried(cookie.hash, newMessage(typeServerHello, 0, retry.append(nil)))
-	} else {
-		h.transcript = suite.hash()
+		h.transcript.Write(retriedHello(cookie.hash, newMessage(typeServerHello, 0, retry.append(nil))))
 	}
 	h.hear(m)
 	c.settle(c.onClientHello13(now, ch, *share))

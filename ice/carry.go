@@ -3,6 +3,7 @@ package ice
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -111,44 +112,77 @@ func (a *Agent) CarryMTU() int {
 
 // Carry replaces what is carried by a flight of datagrams, in order, which are
 // copied. Only DTLS is (first byte 20 to 63), of at most CarryMTU bytes, and at
-// most MaxCarryFlight datagrams; others are for the owner to send alone. Direct
-// tells that the owner has just sent all of them to the peer itself, so that
-// they need not go again at once. An empty flight changes nothing.
-func (a *Agent) Carry(now mono.Time, flight [][]byte, direct bool) {
+// most MaxCarryFlight datagrams; others are for the owner to send alone. Path
+// tells that the owner has a path of its own: what Carry returns then is to be
+// sent on it, and is not carried again at once. It is all of the flight but what
+// goes in answers that wait for Transmit. An empty flight changes nothing.
+func (a *Agent) Carry(now mono.Time, flight [][]byte, path bool) (direct [][]byte) {
 	c := a.carry
-	if !c.listens() || len(flight) == 0 {
-		return
+	switch {
+	case len(flight) == 0:
+		return nil
+	case !c.listens() && path:
+		return flight
+	case !c.listens():
+		return nil
 	}
 	c.flight++
 	c.pending = make([]carried, 0, min(len(flight), MaxCarryFlight))
 	for _, b := range flight {
 		if n := len(c.pending); n < MaxCarryFlight && isDTLS(b) && len(b) <= MaxCarryPacket {
-			d := carried{b: slices.Clone(b), crc: crc32.ChecksumIEEE(b), bit: 1 << n}
-			if direct {
-				d.direct = now
-			}
-			c.pending = append(c.pending, d)
+			c.pending = append(c.pending, carried{b: slices.Clone(b), crc: crc32.ChecksumIEEE(b), bit: 1 << n})
+		} else if path {
+			direct = append(direct, b)
 		}
 	}
+	if path {
+		direct = append(a.spare(now), direct...)
+	}
 	a.step(now)
+	return direct
+}
+
+// spare gives the datagrams that no answer about to leave takes: the owner sends
+// them.
+func (a *Agent) spare(now mono.Time) (list [][]byte) {
+	c, taken := a.carry, a.taken(now)
+	for i := range c.pending {
+		if d := &c.pending[i]; taken&d.bit == 0 {
+			d.direct = now
+			list = append(list, d.b)
+		}
+	}
+	return list
+}
+
+// taken is the datagrams that answers about to leave take, on the pair where they
+// are the most.
+func (a *Agent) taken(now mono.Time) (most uint16) {
+	if !a.carry.listens() {
+		return 0
+	}
+	for _, pr := range a.pairs {
+		if mask := a.dueCarried(now, pr, a.carriers(pr, false)); bits.OnesCount16(mask) > bits.OnesCount16(most) {
+			most = mask
+		}
+	}
+	return most
 }
 
 // isDTLS is RFC 9443 §3's test of a first byte.
 func isDTLS(b []byte) bool { return len(b) > 0 && b[0] >= 20 && b[0] <= 63 }
 
 // Carried gives the datagrams that are not acknowledged, for an owner that has
-// got a path of its own to send them on; they are not carried again at once. It
-// works when the peer turned out to know nothing of it, too, and then forgets
-// them. The datagrams must not be changed.
+// got a path of its own to send them on, but for those that go in answers which
+// wait for Transmit; they are not carried again at once. It works when the peer
+// turned out to know nothing of it, too, and then forgets them. The datagrams
+// must not be changed.
 func (a *Agent) Carried(now mono.Time) (list [][]byte) {
 	c := a.carry
 	if c == nil {
 		return nil
 	}
-	for i := range c.pending {
-		c.pending[i].direct = now
-		list = append(list, c.pending[i].b)
-	}
+	list = a.spare(now)
 	if c.stats.State == CarryOff {
 		c.pending = nil
 	}
@@ -222,7 +256,8 @@ func (a *Agent) stepCarry(now mono.Time) {
 	if pr == nil {
 		return
 	}
-	for n := a.carriers(pr); now >= a.ahead(burstTriggered) && a.dueCarried(now, pr) > n && len(a.txs) < MaxTransactions; n++ {
+	due := bits.OnesCount16(a.dueCarried(now, pr, MaxCarryFlight))
+	for n := a.carriers(pr, true); now >= a.ahead(burstTriggered) && due > n && len(a.txs) < MaxTransactions; n++ {
 		a.check(now, pr)
 		a.take(now)
 	}
@@ -247,20 +282,22 @@ func (a *Agent) carrier() (best *pair) {
 	return best
 }
 
-// carriers counts the messages about to leave that will carry something on pr.
-func (a *Agent) carriers(pr *pair) (n int) {
+// carriers counts the answers, and the checks, about to leave that will carry
+// something on pr.
+func (a *Agent) carriers(pr *pair, checks bool) (n int) {
 	path := pr.path()
 	for i := a.outHead; i < len(a.out); i++ {
 		o := &a.out[i]
-		if o.kind == outSuccess && o.carry && o.path == path || o.kind == outRequest && o.tx.pair == pr {
+		if o.kind == outSuccess && o.carry && o.path == path || checks && o.kind == outRequest && o.tx.pair == pr {
 			n++
 		}
 	}
 	return n
 }
 
-// dueCarried counts the datagrams that should go out on pr, and can.
-func (a *Agent) dueCarried(now mono.Time, pr *pair) (n int) {
+// dueCarried is the datagrams that should go out on pr, and can: the first most of
+// them.
+func (a *Agent) dueCarried(now mono.Time, pr *pair, most int) (due uint16) {
 	c, room := a.carry, a.CarryMTU()
 	budget, mask := c.blind, pr.carry.sent(c, now, a.cfg.RTO)
 	for i := range c.pending {
@@ -268,12 +305,13 @@ func (a *Agent) dueCarried(now mono.Time, pr *pair) (n int) {
 		if mask&d.bit != 0 || d.fresh(now, a.cfg.RTO) || len(d.b) > room {
 			continue
 		}
-		if budget -= len(d.b); budget < 0 && !pr.carry.proved {
+		if budget -= len(d.b); most == 0 || budget < 0 && !pr.carry.proved {
 			break
 		}
-		n++
+		due |= d.bit
+		most--
 	}
-	return n
+	return due
 }
 
 // fresh reports whether the owner sent d less than rto ago.

@@ -71,9 +71,9 @@ func newCourier(now mono.Time, agent *ice.Agent, conn *dtls.Conn, role dtls.Role
 
 // pump moves what DTLS has to say to the agent. path tells that there is one: then
 // flights do not wait for checks (draft §4.4), and what pump returns is to be sent
-// on it, after the checks and answers that wait in the agent: the peer takes DTLS
-// only from where it has been answered. If nobody has acknowledged it by then, it
-// goes with later checks all the same.
+// on it, after the checks and answers that wait in the agent: answers take what they
+// can, and the peer takes DTLS only from where it has been answered. If nobody has
+// acknowledged it by then, it goes with later checks all the same.
 func (c *courier) pump(now mono.Time, buf []byte, path bool) (direct [][]byte) {
 	if c.held && path {
 		c.held = false
@@ -89,11 +89,7 @@ func (c *courier) pump(now mono.Time, buf []byte, path bool) (direct [][]byte) {
 	for n := c.conn.Transmit(now, buf); n > 0; n = c.conn.Transmit(now, buf) {
 		flight = append(flight, slices.Clone(buf[:n]))
 	}
-	c.agent.Carry(now, flight, path)
-	if path {
-		direct = append(direct, flight...)
-	}
-	return direct
+	return append(direct, c.agent.Carry(now, flight, path)...)
 }
 
 // connected ends the carrying. Who has sent the last flight, the server in DTLS
