@@ -2,7 +2,7 @@
 # perf/full.sh VERSION [SCENARIO...]: measures every scenario, one part after the
 # other, into perf/results/VERSION.json, and writes the report. A part that fails
 # or takes too long is named at the end, and what was saved of it before stays.
-# Some 24 minutes; the machine should have nothing else to do. Beforehand:
+# Some 26 minutes; the machine should have nothing else to do. Beforehand:
 # bench/setup.sh. ROUNDS=long is without -quick and bounds: some hours.
 set -uo pipefail
 if [ $# -lt 1 ]; then
@@ -39,7 +39,7 @@ part() {
 	part 120 $quick srtp
 	part 90 $quick crypto
 	part 90 $quick sockets
-	for c in video/1x1 video/1x100 video/1x200 video/20x10 audio/1x200 audio/1x500 video-cm80/1x50 video-loss/1x50 video-busy/1x64; do
+	for c in video/1x1 video/1x100 video/1x200 video/20x10 audio/1x200 audio/1x500 video-paced/1x50 video-paced/20x10 video-cm80/1x50 video-loss/1x50 video-busy/1x64; do
 		part 120 $quick fanout/$c
 	done
 	# Pion carries a part of it, LiveKit and Janus nothing within ten seconds.
