@@ -8,6 +8,8 @@ import (
 	"crypto/sha1"
 	"reflect"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 func cmKey(t testing.TB, enc, auth []byte) *CMKey {
@@ -35,9 +37,9 @@ func cmPacket(enc, auth []byte, j *CMJob, header, plain []byte) []byte {
 
 // RFC 3711 §B.2.
 func TestCMKeystreamOfRFC3711(t *testing.T) {
-	k := cmKey(t, unhex(t, "2B7E151628AED2A6ABF7158809CF4F3C"), []byte{1})
+	k := cmKey(t, vectors.Hex(t, "2B7E151628AED2A6ABF7158809CF4F3C"), []byte{1})
 	var iv [16]byte
-	copy(iv[:], unhex(t, "F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000"))
+	copy(iv[:], vectors.Hex(t, "F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000"))
 	out := make([]byte, 0xff02*16)
 	k.xorKeyStream(out, out, &iv)
 	for _, v := range []struct {
@@ -51,7 +53,7 @@ func TestCMKeystreamOfRFC3711(t *testing.T) {
 		{0xff00, "362B7C3C6773516318A077D7FC5073AE"},
 		{0xff01, "6A2CC3787889374FBEB4C81B17BA6C44"},
 	} {
-		if got := out[v.block*16 : v.block*16+16]; !bytes.Equal(got, unhex(t, v.want)) {
+		if got := out[v.block*16 : v.block*16+16]; !bytes.Equal(got, vectors.Hex(t, v.want)) {
 			t.Errorf("block %#x: %x, want %s", v.block, got, v.want)
 		}
 	}

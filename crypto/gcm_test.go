@@ -4,21 +4,12 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"encoding/hex"
 	"math/rand/v2"
 	"reflect"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 // random returns n bytes that depend on the seed only.
 func random(seed uint64, n int) []byte {
@@ -71,9 +62,9 @@ var gcmVectors = []struct{ key, nonce, aad, plain, sealed string }{
 
 func TestGCMVectors(t *testing.T) {
 	for i, v := range gcmVectors {
-		plain, sealed := unhex(t, v.plain), unhex(t, v.sealed)
-		jobs := []GCMJob{{Key: gcmKey(t, unhex(t, v.key)), Src: plain, AAD: unhex(t, v.aad), Dst: make([]byte, len(sealed))}}
-		copy(jobs[0].Nonce[:], unhex(t, v.nonce))
+		plain, sealed := vectors.Hex(t, v.plain), vectors.Hex(t, v.sealed)
+		jobs := []GCMJob{{Key: gcmKey(t, vectors.Hex(t, v.key)), Src: plain, AAD: vectors.Hex(t, v.aad), Dst: make([]byte, len(sealed))}}
+		copy(jobs[0].Nonce[:], vectors.Hex(t, v.nonce))
 		SealBatch(jobs)
 		if !jobs[0].OK || !bytes.Equal(jobs[0].Dst, sealed) {
 			t.Errorf("%d: sealed %x, want %x", i, jobs[0].Dst, sealed)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 // A wycheproof is a file of Project Wycheproof: see testdata/wycheproof/README.md.
@@ -41,9 +43,9 @@ func TestGCMWycheproof(t *testing.T) {
 		}
 		for _, c := range g.Tests {
 			cases++
-			plain, sealed := unhex(t, c.Msg), unhex(t, c.CT+c.Tag)
-			job := GCMJob{Key: gcmKey(t, unhex(t, c.Key)), AAD: unhex(t, c.AAD), Src: plain, Dst: make([]byte, len(sealed))}
-			copy(job.Nonce[:], unhex(t, c.IV))
+			plain, sealed := vectors.Hex(t, c.Msg), vectors.Hex(t, c.CT+c.Tag)
+			job := GCMJob{Key: gcmKey(t, vectors.Hex(t, c.Key)), AAD: vectors.Hex(t, c.AAD), Src: plain, Dst: make([]byte, len(sealed))}
+			copy(job.Nonce[:], vectors.Hex(t, c.IV))
 			jobs := []GCMJob{job}
 			valid := c.Result == "valid"
 			if SealBatch(jobs); bytes.Equal(jobs[0].Dst, sealed) != valid {
@@ -69,11 +71,11 @@ func TestHMACWycheproof(t *testing.T) {
 		for _, g := range readWycheproof(t, "hmac_sha1.json").TestGroups {
 			for _, c := range g.Tests {
 				cases++
-				msg, tag := unhex(t, c.Msg), unhex(t, c.Tag)
+				msg, tag := vectors.Hex(t, c.Msg), vectors.Hex(t, c.Tag)
 				n := len(msg) - 4
 				jobs := make([]CMJob, count)
 				for i := range jobs {
-					jobs[i] = CMJob{Key: cmKey(t, make([]byte, 16), unhex(t, c.Key)), Header: n, TagLen: g.TagSize / 8}
+					jobs[i] = CMJob{Key: cmKey(t, make([]byte, 16), vectors.Hex(t, c.Key)), Header: n, TagLen: g.TagSize / 8}
 					jobs[i].Dst = append(bytes.Clone(msg[:n]), make([]byte, len(tag))...)
 					copy(jobs[i].Trailer[:], msg[n:])
 				}
@@ -114,8 +116,8 @@ func TestCMVectors(t *testing.T) {
 		{"E1F97A0D3E018BE0D64FA32C06DE4139", "0EC675AD498AFEE9B6960B3AABE60000", "30CBBC08863D8C85D49DB34A9AE1"},
 		{"E1F97A0D3E018BE0D64FA32C06DE4139", "0EC675AD498AFEEAB6960B3AABE60000", "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"},
 	} {
-		want := unhex(t, v.want)
-		if got := keystream(t, unhex(t, v.key), unhex(t, v.iv), len(want)); !bytes.Equal(got, want) {
+		want := vectors.Hex(t, v.want)
+		if got := keystream(t, vectors.Hex(t, v.key), vectors.Hex(t, v.iv), len(want)); !bytes.Equal(got, want) {
 			t.Errorf("IV %s: %x, want %x", v.iv, got, want)
 		}
 	}
@@ -134,11 +136,11 @@ func TestCMVectors(t *testing.T) {
 		{"FF7A617CE69148E4F1726E2F43581DE2AA62D9F805532EDFF1EED687FB54153D", "001CC5B751A51D70A1C11148", "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F20212223",
 			"EB6C52821D0BBBF7CE7594462ACA4FAAB407DF866569FD07F48CC0B583D6071F1EC0E6B8"},
 	} {
-		got, plain := keystream(t, unhex(t, v.key), unhex(t, v.nonce), 16+len(v.plain)/2)[16:], unhex(t, v.plain)
+		got, plain := keystream(t, vectors.Hex(t, v.key), vectors.Hex(t, v.nonce), 16+len(v.plain)/2)[16:], vectors.Hex(t, v.plain)
 		for i := range plain {
 			got[i] ^= plain[i]
 		}
-		if !bytes.Equal(got, unhex(t, v.want)) {
+		if !bytes.Equal(got, vectors.Hex(t, v.want)) {
 			t.Errorf("RFC 3686, %d: %x, want %s", i, got, v.want)
 		}
 	}
@@ -154,11 +156,11 @@ func TestCTROfSP800_38A(t *testing.T) {
 		"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4": "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5" +
 			"2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
 	} {
-		k := cmKey(t, unhex(t, key), []byte{1})
-		iv := [16]byte(unhex(t, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"))
+		k := cmKey(t, vectors.Hex(t, key), []byte{1})
+		iv := [16]byte(vectors.Hex(t, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"))
 		out := make([]byte, 64)
-		k.xorKeyStream(out, unhex(t, plain), &iv)
-		if !bytes.Equal(out, unhex(t, want)) {
+		k.xorKeyStream(out, vectors.Hex(t, plain), &iv)
+		if !bytes.Equal(out, vectors.Hex(t, want)) {
 			t.Errorf("key %s: %x", key, out)
 		}
 	}
@@ -167,21 +169,21 @@ func TestCTROfSP800_38A(t *testing.T) {
 // RFC 2202 §3, the keys of up to 64 bytes, as packets without payload whose
 // last four bytes are the trailer, alone and as many at once.
 func TestHMACOfRFC2202(t *testing.T) {
-	vectors := []struct {
+	list := []struct {
 		key, data []byte
 		want      string
 	}{
 		{bytes.Repeat([]byte{0x0b}, 20), []byte("Hi There"), "b617318655057264e28bc0b6fb378c8ef146be00"},
 		{[]byte("Jefe"), []byte("what do ya want for nothing?"), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
 		{bytes.Repeat([]byte{0xaa}, 20), bytes.Repeat([]byte{0xdd}, 50), "125d7342b9ac11cd91a39af48aa17b4f63f175d3"},
-		{unhex(t, "0102030405060708090a0b0c0d0e0f10111213141516171819"), bytes.Repeat([]byte{0xcd}, 50),
+		{vectors.Hex(t, "0102030405060708090a0b0c0d0e0f10111213141516171819"), bytes.Repeat([]byte{0xcd}, 50),
 			"4c9007f4026250c6bc8414f9bf50c86c2d7235da"},
 		{bytes.Repeat([]byte{0x0c}, 20), []byte("Test With Truncation"), "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"},
 	}
 	for _, count := range []int{1, 2, 3, 4, 8, 16, 64} {
 		jobs := make([]CMJob, count)
 		for i := range jobs {
-			v := vectors[i%len(vectors)]
+			v := list[i%len(list)]
 			n := len(v.data) - 4
 			jobs[i] = CMJob{Key: cmKey(t, make([]byte, 16), v.key), Header: n, Dst: make([]byte, n+20), TagLen: 20}
 			copy(jobs[i].Dst, v.data[:n])
@@ -189,8 +191,8 @@ func TestHMACOfRFC2202(t *testing.T) {
 		}
 		SealCMBatch(jobs)
 		for i := range jobs {
-			v := vectors[i%len(vectors)]
-			if got := jobs[i].Dst[len(v.data)-4:]; !bytes.Equal(got, unhex(t, v.want)) {
+			v := list[i%len(list)]
+			if got := jobs[i].Dst[len(v.data)-4:]; !bytes.Equal(got, vectors.Hex(t, v.want)) {
 				t.Errorf("%d jobs, %d: %x, want %s", count, i, got, v.want)
 			}
 		}

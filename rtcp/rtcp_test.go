@@ -2,22 +2,14 @@ package rtcp
 
 import (
 	"bytes"
-	"encoding/hex"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 // first returns the first packet of b, which must parse.
 func first(t testing.TB, b []byte) Packet {
@@ -31,7 +23,7 @@ func first(t testing.TB, b []byte) Packet {
 
 func wantBytes(t *testing.T, what string, got []byte, want string) {
 	t.Helper()
-	if !bytes.Equal(got, unhex(t, want)) {
+	if !bytes.Equal(got, vectors.Hex(t, want)) {
 		t.Errorf("%s: %x, want %s", what, got, want)
 	}
 }
@@ -98,7 +90,7 @@ func TestSDES(t *testing.T) {
 	}
 
 	// Two chunks, the first with two items and padding of a whole word.
-	got := items(first(t, unhex(t, "82ca0006 00000001 0101610c 02626300 00000002 0f013000 00000000")))
+	got := items(first(t, vectors.Hex(t, "82ca0006 00000001 0101610c 02626300 00000002 0f013000 00000000")))
 	want := []Item{{1, 1, []byte("a")}, {1, 12, []byte("bc")}, {2, 15, []byte("0")}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("two chunks: %+v", got)
@@ -109,7 +101,7 @@ func TestSDES(t *testing.T) {
 		"more chunks than bytes": "9fca0002 00000001 00000000",
 		"length cut":             "81ca0002 00000001 01016101",
 	} {
-		if got := items(first(t, unhex(t, s))); len(got) > 1 || (len(got) == 1 && name != "length cut") {
+		if got := items(first(t, vectors.Hex(t, s))); len(got) > 1 || (len(got) == 1 && name != "length cut") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -127,7 +119,7 @@ func TestBYE(t *testing.T) {
 		t.Errorf("%+v", bye)
 	}
 	for name, s := range map[string]string{"source": "82cb0001 00000001", "reason": "81cb0002 00000001 04616161"} {
-		if _, ok := ParseBYE(first(t, unhex(t, s))); ok {
+		if _, ok := ParseBYE(first(t, vectors.Hex(t, s))); ok {
 			t.Errorf("%s beyond the end", name)
 		}
 	}
@@ -149,7 +141,7 @@ func TestPLIAndFIR(t *testing.T) {
 		t.Error("a FIR is a PLI")
 	}
 	for _, s := range []string{"84ce0002 00000001 00000000", "84ce0003 00000001 00000000 00000003", "84ce0001 00000001"} {
-		if _, ok := ParseFIR(first(t, unhex(t, s))); ok {
+		if _, ok := ParseFIR(first(t, vectors.Hex(t, s))); ok {
 			t.Errorf("%s is a FIR", s)
 		}
 	}
@@ -164,13 +156,13 @@ func TestREMB(t *testing.T) {
 		}
 	}
 	wantBytes(t, "REMB", AppendREMB(nil, 1, 1_000_000, []uint32{7}), "8fce0005 00000001 00000000 52454d42 010bd090 00000007")
-	p, ok := ParseREMB(first(t, unhex(t, "8fce0004 00000001 00000000 52454d42 00ffffff")))
+	p, ok := ParseREMB(first(t, vectors.Hex(t, "8fce0004 00000001 00000000 52454d42 00ffffff")))
 	if !ok || p.Bits != 1<<64-1 {
 		t.Errorf("an estimate beyond 64 bits: %+v", p)
 	}
 	for name, s := range map[string]string{"source beyond the end": "8fce0004 00000001 00000000 52454d42 01000001",
 		"another identifier": "8fce0004 00000001 00000000 52454d43 00000001"} {
-		if _, ok := ParseREMB(first(t, unhex(t, s))); ok {
+		if _, ok := ParseREMB(first(t, vectors.Hex(t, s))); ok {
 			t.Error(name)
 		}
 	}
@@ -202,7 +194,7 @@ func TestNACK(t *testing.T) {
 		t.Error("what dst held is changed")
 	}
 	wantBytes(t, "NACK", AppendNACK(nil, 1, 2, []NACKPair{{0x1234, 0x8001}}), "81cd0003 00000001 00000002 12348001")
-	if _, ok := ParseNACK(first(t, unhex(t, "81cd0002 00000001 00000002"))); ok {
+	if _, ok := ParseNACK(first(t, vectors.Hex(t, "81cd0002 00000001 00000002"))); ok {
 		t.Error("a NACK of nothing")
 	}
 }
@@ -256,11 +248,11 @@ func TestClass09_MalformedCompounds(t *testing.T) {
 		{"padding of the whole body", "a0c90001 00000004", nil},
 		{"nothing but a header", "80c90000", nil},
 	} {
-		_, _, err := Next(unhex(t, v.b))
+		_, _, err := Next(vectors.Hex(t, v.b))
 		if err != v.want {
 			t.Errorf("%s: %v, want %v", v.name, err, v.want)
 		}
-		if Valid(unhex(t, v.b)) != (v.want == nil) {
+		if Valid(vectors.Hex(t, v.b)) != (v.want == nil) {
 			t.Errorf("%s: Valid disagrees", v.name)
 		}
 	}
@@ -347,7 +339,7 @@ func walk(b []byte) (steps int) {
 
 func TestCompoundRules(t *testing.T) {
 	rr, sdes, pli := AppendRR(nil, 1, nil), AppendSDES(nil, 1, "x"), AppendPLI(nil, 1, 2)
-	app := unhex(t, "80cc0002 00000001 6e616d65") // skipped, like XR
+	app := vectors.Hex(t, "80cc0002 00000001 6e616d65") // skipped, like XR
 	for _, v := range []struct {
 		name            string
 		b               []byte

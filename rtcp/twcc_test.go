@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 const ms = mono.Time(time.Millisecond)
@@ -71,18 +72,18 @@ func TestParseTWCCRefuses(t *testing.T) {
 		"an empty run":           "8fcd0005 00000001 00000002 0001 0001 000001 00 0000 0000",
 		"too few chunks":         "8fcd0005 00000001 00000002 0001 2000 000001 00 0fff 0fff",
 	} {
-		if _, ok := ParseTWCC(first(t, unhex(t, s))); ok {
+		if _, ok := ParseTWCC(first(t, vectors.Hex(t, s))); ok {
 			t.Error(name)
 		}
 	}
 	long := "8fcd0006 00000001 00000002 0001 %s 000001 00 1fff 0002 0000 0000"
 	for count, want := range map[string]bool{"2000": true, "2001": false} {
-		if _, ok := ParseTWCC(first(t, unhex(t, strings.Replace(long, "%s", count, 1)))); ok != want {
+		if _, ok := ParseTWCC(first(t, vectors.Hex(t, strings.Replace(long, "%s", count, 1)))); ok != want {
 			t.Errorf("%s statuses: %v", count, ok)
 		}
 	}
 	// The twins: a reserved symbol beyond the count, a negative reference.
-	f, ok := ParseTWCC(first(t, unhex(t, "8fcd0005 00000001 00000002 ffff 0001 ffffff 07 cfff 0000")))
+	f, ok := ParseTWCC(first(t, vectors.Hex(t, "8fcd0005 00000001 00000002 ffff 0001 ffffff 07 cfff 0000")))
 	if !ok || f.Reference != -64*time.Millisecond || f.Feedback != 7 || f.Base != 65535 {
 		t.Errorf("%+v, %v", f, ok)
 	}

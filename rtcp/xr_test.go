@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 // xrBlock returns the only block of the only packet of b.
@@ -140,7 +142,7 @@ func TestExtendedReportsAreBounded(t *testing.T) {
 }
 
 func TestClass09_BrokenExtendedReportBlocks(t *testing.T) {
-	p := func(s string) Packet { return Packet{Type: TypeXR, Body: unhex(t, s)} }
+	p := func(s string) Packet { return Packet{Type: TypeXR, Body: vectors.Hex(t, s)} }
 	for name, s := range map[string]string{
 		"block beyond the end":  "00000001 04000003 00000000 00000000",
 		"no room for a block":   "00000001",
@@ -207,7 +209,7 @@ func TestTracesComeBack(t *testing.T) {
 			t.Fatalf("%+v: %d packets of %d", r, n, len(trace))
 		}
 	}
-	it := XRBits{chunks: unhex(t, "4000 4002 0000 ffff"), left: 9, step: 1} // a run of none, of two, the end
+	it := XRBits{chunks: vectors.Hex(t, "4000 4002 0000 ffff"), left: 9, step: 1} // a run of none, of two, the end
 	for i := range 2 {
 		if seq, one, ok := it.Next(); !ok || !one || int(seq) != i {
 			t.Errorf("%d %v %v", seq, one, ok)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"reflect"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 // identity rewrites every element under its own id.
@@ -16,9 +18,9 @@ func identity(v View) Rewrite {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(unhex(f, full))
-	f.Add(unhex(f, "906000010000000200000003 1000 0002 c801ff 040101 0000 aabb"))
-	f.Add(unhex(f, "806000010000000200000003"))
+	f.Add(vectors.Hex(f, full))
+	f.Add(vectors.Hex(f, "906000010000000200000003 1000 0002 c801ff 040101 0000 aabb"))
+	f.Add(vectors.Hex(f, "806000010000000200000003"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		orig := bytes.Clone(b)
 		v, ok := Parse(b)

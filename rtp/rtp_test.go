@@ -10,16 +10,8 @@ import (
 	"time"
 
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/internal/vectors"
 )
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // full is a packet with two contributing sources, a one-byte extension of
 // three elements, and two bytes of padding.
@@ -27,7 +19,7 @@ const full = "b2e0 1234 00010203 cafebabe 11111111 22222222" +
 	"bede 0003 10ff 3201020300 51abcd 0000" + "706179 0002"
 
 func TestParseFull(t *testing.T) {
-	v, ok := Parse(unhex(t, full))
+	v, ok := Parse(vectors.Hex(t, full))
 	if !ok {
 		t.Fatal("not parsed")
 	}
@@ -72,13 +64,13 @@ func TestClass11_MalformedHeaders(t *testing.T) {
 		{"padding into the extension", "b0" + fixed[2:] + "bede0001 10000000 0003", "b0" + fixed[2:] + "bede0001 10000000 0002"},
 	} {
 		t.Run(v.name, func(t *testing.T) {
-			if _, ok := Parse(unhex(t, v.bad)); ok {
+			if _, ok := Parse(vectors.Hex(t, v.bad)); ok {
 				t.Error("malformed packet is parsed")
 			}
-			if _, ok := Parse(unhex(t, v.good)); !ok {
+			if _, ok := Parse(vectors.Hex(t, v.good)); !ok {
 				t.Error("good packet is refused")
 			}
-			if _, ok := UnwrapRTX(unhex(t, v.bad), 1, 1); ok {
+			if _, ok := UnwrapRTX(vectors.Hex(t, v.bad), 1, 1); ok {
 				t.Error("malformed retransmission is unwrapped")
 			}
 		})
@@ -98,8 +90,8 @@ func TestClass28_LongestPacket(t *testing.T) {
 
 // extended is a packet with this extension.
 func extended(t testing.TB, profile uint16, body string) View {
-	ext := unhex(t, body)
-	b := unhex(t, "906000010000000200000003")
+	ext := vectors.Hex(t, body)
+	b := vectors.Hex(t, "906000010000000200000003")
 	b = binary.BigEndian.AppendUint16(b, profile)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(ext)/4))
 	v, ok := Parse(append(b, ext...))
@@ -156,7 +148,7 @@ func TestClass46_ExtensionForms(t *testing.T) {
 }
 
 func TestSettersKeepRawInStep(t *testing.T) {
-	v, _ := Parse(unhex(t, full))
+	v, _ := Parse(vectors.Hex(t, full))
 	v.SetSeq(0xfffe)
 	v.SetTimestamp(0xdeadbeef)
 	v.SetSSRC(7)
@@ -192,7 +184,7 @@ func TestHeaderAppend(t *testing.T) {
 			"9000 0000 00000000 00000000 1000 0005 0111 0000000000000000000000000000000000 00"},
 		{"nothing usable", Header{Extensions: []ExtPair{{0, long}, {1, make([]byte, 256)}}}, "8000 0000 00000000 00000000"},
 	} {
-		if got := v.h.Append(nil); !bytes.Equal(got, unhex(t, v.want)) {
+		if got := v.h.Append(nil); !bytes.Equal(got, vectors.Hex(t, v.want)) {
 			t.Errorf("%s: %x, want %s", v.name, got, v.want)
 		}
 	}
@@ -220,7 +212,7 @@ func TestAppendPadding(t *testing.T) {
 }
 
 func TestAppendRewritten(t *testing.T) {
-	v, _ := Parse(unhex(t, full))
+	v, _ := Parse(vectors.Hex(t, full))
 	r := Rewrite{SSRC: 0x0a0b0c0d, PayloadType: 100, Seq: 7, Timestamp: 8}
 	for _, c := range []struct {
 		name  string
@@ -244,7 +236,7 @@ func TestAppendRewritten(t *testing.T) {
 		if c.want == "" {
 			first = "82"
 		}
-		want := unhex(t, "ffff"+first+"e4 0007 00000008 0a0b0c0d 11111111 22222222"+c.want)
+		want := vectors.Hex(t, "ffff"+first+"e4 0007 00000008 0a0b0c0d 11111111 22222222"+c.want)
 		if got := AppendRewritten([]byte{0xff, 0xff}, v, &r); !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, want %x", c.name, got, want)
 		}
@@ -253,7 +245,7 @@ func TestAppendRewritten(t *testing.T) {
 	// From the two-byte form back to one, without an id no map can hold.
 	v = extended(t, 0x1000, "01 01 aa 10 01 bb 0000")
 	r.IDs, r.Extra = [16]uint8{1: 2}, [MaxExtra]ExtPair{}
-	if got := AppendRewritten(nil, v, &r); !bytes.Equal(got[12:], unhex(t, "bede 0001 20aa 0000")) {
+	if got := AppendRewritten(nil, v, &r); !bytes.Equal(got[12:], vectors.Hex(t, "bede 0001 20aa 0000")) {
 		t.Errorf("two-byte form: %x", got[12:])
 	}
 }
@@ -302,7 +294,7 @@ func TestSetPadding(t *testing.T) {
 }
 
 func TestRTX(t *testing.T) {
-	v, _ := Parse(unhex(t, full))
+	v, _ := Parse(vectors.Hex(t, full))
 	rtx := AppendRTX([]byte{0xee}, v, 0x99999999, 97, 5)[1:]
 	rv, ok := Parse(rtx)
 	if !ok || rv.SSRC != 0x99999999 || rv.PayloadType != 97 || rv.Seq != 5 || !rv.Marker || rv.Padding() != 0 {
@@ -401,7 +393,7 @@ func TestElements(t *testing.T) {
 }
 
 func TestNothingAllocates(t *testing.T) {
-	raw := unhex(t, full)
+	raw := vectors.Hex(t, full)
 	dst := make([]byte, 0, 2000)
 	r := Rewrite{SSRC: 1, IDs: [16]uint8{1: 2, 3: 4, 5: 6}, Extra: [MaxExtra]ExtPair{{ID: 9, Data: []byte{1, 2, 3}}}}
 	var u Unwrapper

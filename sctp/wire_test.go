@@ -2,21 +2,12 @@ package sctp
 
 import (
 	"bytes"
-	"encoding/hex"
 	"slices"
 	"testing"
 
 	"github.com/sluicertc/sluice/internal/mono"
+	"github.com/sluicertc/sluice/internal/vectors"
 )
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(string(bytes.ReplaceAll([]byte(s), []byte(" "), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func only(t testing.TB, b []byte) chunk {
 	t.Helper()
@@ -32,7 +23,7 @@ func only(t testing.TB, b []byte) chunk {
 func TestChunksAsInTheRFCs(t *testing.T) {
 	check := func(name string, got []byte, want string) {
 		t.Helper()
-		if w := unhex(t, want); !bytes.Equal(got, w) {
+		if w := vectors.Hex(t, want); !bytes.Equal(got, w) {
 			t.Errorf("%s\n got %x\nwant %x", name, got, w)
 		}
 	}

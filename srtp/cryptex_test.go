@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 var cryptexVectors = []struct {
@@ -35,8 +37,8 @@ var cryptexVectors = []struct {
 func TestPacketsOfRFC9335(t *testing.T) {
 	for _, v := range cryptexVectors {
 		for _, pair := range v.packets {
-			plain, want := append(unhex(t, pair[0]), bytes.Repeat([]byte{0xab}, 16)...), unhex(t, pair[1])
-			tx, rx := must(NewContext(v.p, unhex(t, v.key), unhex(t, v.salt)))(t), must(NewContext(v.p, unhex(t, v.key), unhex(t, v.salt)))(t)
+			plain, want := append(vectors.Hex(t, pair[0]), bytes.Repeat([]byte{0xab}, 16)...), vectors.Hex(t, pair[1])
+			tx, rx := must(NewContext(v.p, vectors.Hex(t, v.key), vectors.Hex(t, v.salt)))(t), must(NewContext(v.p, vectors.Hex(t, v.key), vectors.Hex(t, v.salt)))(t)
 			tx.SetCryptex(CryptexOn)
 			rx.SetCryptex(CryptexRequired)
 			if got := protectGrown(t, tx, plain); !bytes.Equal(got, want) {
@@ -194,7 +196,7 @@ func TestCryptexAllocatesNothingOnceWarm(t *testing.T) {
 		tx, rx := newContext(t, p, 1), newContext(t, p, 1)
 		tx.SetCryptex(CryptexOn)
 		rx.SetCryptex(CryptexOn)
-		pkt := append(unhex(t, "920f1238decafbadcafebabe 0001e2400000b26e bede0001 51000200"), make([]byte, 1000)...)
+		pkt := append(vectors.Hex(t, "920f1238decafbadcafebabe 0001e2400000b26e bede0001 51000200"), make([]byte, 1000)...)
 		b := make([]byte, len(pkt)+tx.Overhead())
 		seq := uint16(0)
 		if n := testing.AllocsPerRun(100, func() {

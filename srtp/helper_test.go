@@ -3,21 +3,10 @@ package srtp
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"strings"
 	"testing"
 )
 
 var profiles = []Profile{AES128_CM_HMAC_SHA1_80, AES128_CM_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // newContext makes a context whose keys depend on n.
 func newContext(t testing.TB, p Profile, n byte) *Context {

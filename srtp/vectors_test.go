@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/sluicertc/sluice/crypto"
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 // RFC 3711 §B.3.
 func TestKeyDerivationOfRFC3711(t *testing.T) {
-	master, _ := aes.NewCipher(unhex(t, "E1F97A0D3E018BE0D64FA32C06DE4139"))
-	salt := unhex(t, "0EC675AD498AFEEBB6960B3AABE6")
+	master, _ := aes.NewCipher(vectors.Hex(t, "E1F97A0D3E018BE0D64FA32C06DE4139"))
+	salt := vectors.Hex(t, "0EC675AD498AFEEBB6960B3AABE6")
 	for _, v := range []struct {
 		label byte
 		want  string
@@ -22,7 +23,7 @@ func TestKeyDerivationOfRFC3711(t *testing.T) {
 		{labelAuth, "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA48F0A0ACF3C34E2359E6CDBCE" +
 			"E049646C43D9327AD175578EF722709863 71C10C9A369AC2F94A8C5FBCDDDC256D6E919A48B610EF17C2041E47403 5766B68642C59BBFC2F34DB60DBDFB2DC68"},
 	} {
-		want := unhex(t, v.want)
+		want := vectors.Hex(t, v.want)
 		got := make([]byte, len(want))
 		derive(master, salt, v.label, got)
 		if !bytes.Equal(got, want) {
@@ -33,16 +34,16 @@ func TestKeyDerivationOfRFC3711(t *testing.T) {
 
 // RFC 6188 §7.2, of which AEAD_AES_256_GCM takes the derivation (RFC 7714 §11).
 func TestKeyDerivationOfRFC6188(t *testing.T) {
-	master, _ := aes.NewCipher(unhex(t, "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6"))
-	salt := unhex(t, "3b04803de51ee7c96423ab5b78d2")
+	master, _ := aes.NewCipher(vectors.Hex(t, "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6"))
+	salt := vectors.Hex(t, "3b04803de51ee7c96423ab5b78d2")
 	for label, want := range map[byte]string{
 		labelEncryption: "5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4",
 		labelSalt:       "fa31791685ca444a9e07c6c64e93",
 		labelAuth:       "fd9c32d39ed5fbb5a9dc96b30818454d1313dc05",
 	} {
-		got := make([]byte, len(unhex(t, want)))
+		got := make([]byte, len(vectors.Hex(t, want)))
 		derive(master, salt, label, got)
-		if !bytes.Equal(got, unhex(t, want)) {
+		if !bytes.Equal(got, vectors.Hex(t, want)) {
 			t.Errorf("label %d: %x", label, got)
 		}
 	}
@@ -55,7 +56,7 @@ func sessionOf(t *testing.T, p Profile) *Context {
 	for i := range key {
 		key[i] = byte(i)
 	}
-	salt := append(unhex(t, "517569642070726f2071756f"), 0, 0, 0, 0)
+	salt := append(vectors.Hex(t, "517569642070726f2071756f"), 0, 0, 0, 0)
 	gcm, err := crypto.NewGCMKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func sessionOf(t *testing.T, p Profile) *Context {
 
 // RFC 7714 §16.1.1 and §16.2.1.
 func TestPacketsOfRFC7714(t *testing.T) {
-	plain := append(unhex(t, "8040f17b8041f8d35501a0b2"), "Gallia est omnis divisa in partes tres"...)
+	plain := append(vectors.Hex(t, "8040f17b8041f8d35501a0b2"), "Gallia est omnis divisa in partes tres"...)
 	for p, want := range map[Profile]string{
 		AEAD_AES_128_GCM: "8040f17b8041f8d35501a0b2 f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b" +
 			"36de3adf8833 899d7f27beb16a9152cf765ee4390cce",
@@ -75,7 +76,7 @@ func TestPacketsOfRFC7714(t *testing.T) {
 			"1ba63799b87b7aa3db36dfffd6b0f9bb7878d7a76c13",
 	} {
 		got := protect(t, sessionOf(t, p), plain)
-		if !bytes.Equal(got, unhex(t, want)) {
+		if !bytes.Equal(got, vectors.Hex(t, want)) {
 			t.Errorf("%v: %x", p, got)
 		}
 		if back, err := unprotect(sessionOf(t, p), got); err != nil || !bytes.Equal(back, plain) {
@@ -86,7 +87,7 @@ func TestPacketsOfRFC7714(t *testing.T) {
 
 // RFC 7714 §17.1 and §17.3.
 func TestReportsOfRFC7714(t *testing.T) {
-	plain := unhex(t, "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef")
+	plain := vectors.Hex(t, "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef")
 	for p, want := range map[Profile]string{
 		AEAD_AES_128_GCM: "81c8000d4d617273 63e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda" +
 			"4ce09b4686303ded0bb9275bc84aa45896cf4d2fc5abf87245d9eade 800005d4",
@@ -96,7 +97,7 @@ func TestReportsOfRFC7714(t *testing.T) {
 		c := sessionOf(t, p)
 		c.sentRTCP = 0x5d4
 		got := protectRTCP(t, c, plain)
-		if !bytes.Equal(got, unhex(t, want)) {
+		if !bytes.Equal(got, vectors.Hex(t, want)) {
 			t.Errorf("%v: %x", p, got)
 		}
 		if back, err := unprotectRTCP(sessionOf(t, p), got); err != nil || !bytes.Equal(back, plain) {
@@ -108,8 +109,8 @@ func TestReportsOfRFC7714(t *testing.T) {
 // Packets that libsrtp's test driver made from master keys: they join key
 // derivation, cipher and tag.
 func TestPacketsOfLibsrtp(t *testing.T) {
-	rtp := append(unhex(t, "800f1234decafbadcafebabe"), bytes.Repeat([]byte{0xab}, 16)...)
-	rtcp := append(unhex(t, "81c8000bcafebabe"), bytes.Repeat([]byte{0xab}, 16)...)
+	rtp := append(vectors.Hex(t, "800f1234decafbadcafebabe"), bytes.Repeat([]byte{0xab}, 16)...)
+	rtcp := append(vectors.Hex(t, "81c8000bcafebabe"), bytes.Repeat([]byte{0xab}, 16)...)
 	for _, v := range []struct {
 		p                    Profile
 		key, salt, srtp, out string
@@ -121,15 +122,15 @@ func TestPacketsOfLibsrtp(t *testing.T) {
 			"c5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392",
 			"c98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001"},
 	} {
-		c, err := NewContext(v.p, unhex(t, v.key), unhex(t, v.salt))
+		c, err := NewContext(v.p, vectors.Hex(t, v.key), vectors.Hex(t, v.salt))
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.sentRTCP = 1 // the driver's first index
-		if got := protect(t, c, rtp); !bytes.Equal(got[12:], unhex(t, v.srtp)) {
+		if got := protect(t, c, rtp); !bytes.Equal(got[12:], vectors.Hex(t, v.srtp)) {
 			t.Errorf("%v: RTP %x", v.p, got[12:])
 		}
-		if got := protectRTCP(t, c, rtcp); !bytes.Equal(got[8:], unhex(t, v.out)) {
+		if got := protectRTCP(t, c, rtcp); !bytes.Equal(got[8:], vectors.Hex(t, v.out)) {
 			t.Errorf("%v: RTCP %x", v.p, got[8:])
 		}
 	}

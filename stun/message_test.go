@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 func longTermKey(t *testing.T) string {
@@ -47,7 +49,7 @@ func raw(attrs ...byte) []byte {
 }
 
 func TestClass10_AttributeLengthsAreChecked(t *testing.T) {
-	good := unhex(t, vectorRequest)
+	good := vectors.Hex(t, vectorRequest)
 	for _, c := range []struct {
 		name string
 		b    []byte
@@ -162,7 +164,7 @@ func TestFingerprintMustBeLast(t *testing.T) {
 
 func TestEveryFlippedBitBreaksIntegrityOrParse(t *testing.T) {
 	k := NewKey([]byte(vectorPassword))
-	b := unhex(t, vectorRequest)
+	b := vectors.Hex(t, vectorRequest)
 	end := len(b) - fingerprintLen
 	for i := range end * 8 {
 		c := bytes.Clone(b)
@@ -311,7 +313,7 @@ func TestRecordedBrowserChecksParse(t *testing.T) {
 
 func TestParseCheckAndBuildAllocateNothing(t *testing.T) {
 	k := NewKey([]byte(vectorPassword))
-	b := unhex(t, vectorRequest)
+	b := vectors.Hex(t, vectorRequest)
 	if n := testing.AllocsPerRun(200, func() {
 		m, err := Parse(b)
 		if err != nil || !m.CheckIntegrity(k) || !Is(b) {
@@ -346,7 +348,7 @@ func TestParseCheckAndBuildAllocateNothing(t *testing.T) {
 // attributes are appended again, padding and what is ignored aside.
 func FuzzParse(f *testing.F) {
 	for _, v := range []string{vectorRequest, vectorIPv4, vectorIPv6, vectorLongTerm} {
-		f.Add(unhex(f, v))
+		f.Add(vectors.Hex(f, v))
 	}
 	f.Add(raw(0, 0x20, 0, 0))
 	f.Add(raw(0, 8, 0, 20))
@@ -401,7 +403,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	d := unhex(b, vectorRequest)
+	d := vectors.Hex(b, vectorRequest)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Parse(d); err != nil {
@@ -411,7 +413,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func BenchmarkCheckIntegrity(b *testing.B) {
-	m, _ := Parse(unhex(b, vectorRequest))
+	m, _ := Parse(vectors.Hex(b, vectorRequest))
 	k := NewKey([]byte(vectorPassword))
 	b.ReportAllocs()
 	for b.Loop() {

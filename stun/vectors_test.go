@@ -3,18 +3,10 @@ package stun
 import (
 	"encoding/hex"
 	"net/netip"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(strings.ReplaceAll(s, "\n", ""), " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 // RFC 5769 §2.1 to §2.4.
 const (
@@ -36,7 +28,7 @@ const (
 var vectorID = TransactionID{0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae}
 
 func TestRFC5769SampleRequest(t *testing.T) {
-	b := unhex(t, vectorRequest)
+	b := vectors.Hex(t, vectorRequest)
 	m, err := Parse(b)
 	if err != nil || !Is(b) {
 		t.Fatal(err, Is(b))
@@ -72,7 +64,7 @@ func TestRFC5769SampleResponses(t *testing.T) {
 		{vectorIPv4, "192.0.2.1:32853"},
 		{vectorIPv6, "[2001:db8:1234:5678:11:2233:4455:6677]:32853"},
 	} {
-		b := unhex(t, c.vector)
+		b := vectors.Hex(t, c.vector)
 		m, err := Parse(b)
 		if err != nil {
 			t.Fatal(err)
@@ -98,12 +90,12 @@ func TestRFC5769SampleResponses(t *testing.T) {
 }
 
 func TestRFC5769LongTerm(t *testing.T) {
-	m, err := Parse(unhex(t, vectorLongTerm))
+	m, err := Parse(vectors.Hex(t, vectorLongTerm))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// MD5("マトリックス:example.org:TheMatrIX"), after SASLprep of RFC 5769 §2.4.
-	if !m.CheckIntegrity(NewKey(unhex(t, longTermKey(t)))) || m.HasFingerprint() {
+	if !m.CheckIntegrity(NewKey(vectors.Hex(t, longTermKey(t)))) || m.HasFingerprint() {
 		t.Error("integrity with the long-term key, or a fingerprint that is not there")
 	}
 }
@@ -119,7 +111,7 @@ func TestRequestIsBuiltAsInRFC5769(t *testing.T) {
 	}
 	w.Integrity(NewKey([]byte(vectorPassword)))
 	w.Fingerprint()
-	if got := string(w.Bytes()); got != "prefix"+string(unhex(t, vectorRequest)) {
+	if got := string(w.Bytes()); got != "prefix"+string(vectors.Hex(t, vectorRequest)) {
 		t.Errorf("built %x", got)
 	}
 }

@@ -1,19 +1,10 @@
 package av1
 
 import (
-	"encoding/hex"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 func TestIsKeyframe(t *testing.T) {
 	for _, v := range []struct {
@@ -40,22 +31,22 @@ func TestIsKeyframe(t *testing.T) {
 		{"huge length", "00 ff ff ff ff ff ff ff 7f 08", false},
 		{"forbidden bit", "10 88 00", false},
 	} {
-		if IsKeyframe(unhex(t, v.b)) != v.want {
+		if IsKeyframe(vectors.Hex(t, v.b)) != v.want {
 			t.Errorf("%s: %v", v.name, !v.want)
 		}
 	}
 }
 
 func TestNothingAllocates(t *testing.T) {
-	b := unhex(t, "20 02 18 00 08 00")
+	b := vectors.Hex(t, "20 02 18 00 08 00")
 	if n := testing.AllocsPerRun(100, func() { IsKeyframe(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func FuzzIsKeyframe(f *testing.F) {
-	f.Add(unhex(f, "20 02 18 00 08 00"))
-	f.Add(unhex(f, "00 01 10 02 08 00"))
+	f.Add(vectors.Hex(f, "20 02 18 00 08 00"))
+	f.Add(vectors.Hex(f, "00 01 10 02 08 00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		key := IsKeyframe(b)
 		// The mark decides alone, and a continued element never does.

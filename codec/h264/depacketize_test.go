@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
+
+	"github.com/sluicertc/sluice/internal/vectors"
 )
 
 func TestDepacketize(t *testing.T) {
@@ -51,11 +53,11 @@ func TestDepacketize(t *testing.T) {
 		var err error
 		for i, p := range c.packets {
 			if p != "" {
-				b, err = d.Append(b, uint16(65534+i), unhex(t, p))
+				b, err = d.Append(b, uint16(65534+i), vectors.Hex(t, p))
 			}
 		}
 		b = d.Finish(b)
-		if !bytes.Equal(b, unhex(t, c.want)) || !errors.Is(err, c.err) {
+		if !bytes.Equal(b, vectors.Hex(t, c.want)) || !errors.Is(err, c.err) {
 			t.Errorf("%s: %x, %v", c.name, b, err)
 		}
 		if n := d.Drops.Lost + d.Drops.Malformed + d.Drops.Interleaved; (n > 0) != (c.err != nil) {
@@ -70,10 +72,10 @@ func TestDepacketize(t *testing.T) {
 
 func TestDepacketizeToLengths(t *testing.T) {
 	d := Depacketizer{AVCC: true}
-	b, _ := d.Append(nil, 1, unhex(t, "78 0002 6742 0003 68ce3c"))
-	b, _ = d.Append(b, 2, unhex(t, "7c 85 0102"))
-	b, err := d.Append(b, 3, unhex(t, "7c 45 03"))
-	if want := unhex(t, "00000002 6742 00000003 68ce3c 00000004 65010203"); err != nil || !bytes.Equal(b, want) {
+	b, _ := d.Append(nil, 1, vectors.Hex(t, "78 0002 6742 0003 68ce3c"))
+	b, _ = d.Append(b, 2, vectors.Hex(t, "7c 85 0102"))
+	b, err := d.Append(b, 3, vectors.Hex(t, "7c 45 03"))
+	if want := vectors.Hex(t, "00000002 6742 00000003 68ce3c 00000004 65010203"); err != nil || !bytes.Equal(b, want) {
 		t.Errorf("%x, %v", b, err)
 	}
 }
@@ -81,9 +83,9 @@ func TestDepacketizeToLengths(t *testing.T) {
 // A caller who takes the frame while a unit is open does not get the rest of it.
 func TestABufferThatWasTakenAway(t *testing.T) {
 	var d Depacketizer
-	b, _ := d.Append(nil, 1, unhex(t, "61 ff"))
-	b, _ = d.Append(b, 2, unhex(t, "7c 85 0102"))
-	b, err := d.Append(b[:0], 3, unhex(t, "7c 45 03"))
+	b, _ := d.Append(nil, 1, vectors.Hex(t, "61 ff"))
+	b, _ = d.Append(b, 2, vectors.Hex(t, "7c 85 0102"))
+	b, err := d.Append(b[:0], 3, vectors.Hex(t, "7c 45 03"))
 	if len(b) != 0 || !errors.Is(err, ErrLost) || d.Drops.Units != 1 {
 		t.Errorf("%x, %v, %+v", b, err, d.Drops)
 	}
@@ -201,14 +203,14 @@ func TestPacketize(t *testing.T) {
 
 func TestPacketizerSkipsWhatCannotTravel(t *testing.T) {
 	p := Packetizer{}
-	p.Start(unhex(t, "aabb 000001 78 0002 6742 000001 e501 00000001 6742 0000 000001 000001 00"))
+	p.Start(vectors.Hex(t, "aabb 000001 78 0002 6742 000001 e501 00000001 6742 0000 000001 000001 00"))
 	b, ok := p.Next(nil)
-	if !ok || !bytes.Equal(b, unhex(t, "6742")) || !p.Done() || p.Skipped != 3 {
+	if !ok || !bytes.Equal(b, vectors.Hex(t, "6742")) || !p.Done() || p.Skipped != 3 {
 		t.Errorf("%x, skipped %d, done %v", b, p.Skipped, p.Done())
 	}
 	p = Packetizer{AVCC: true}
-	p.Start(unhex(t, "00000002 6742 00000009 68"))
-	if b, _ = p.Next(nil); !bytes.Equal(b, unhex(t, "6742")) || !p.Done() || p.Skipped != 1 {
+	p.Start(vectors.Hex(t, "00000002 6742 00000009 68"))
+	if b, _ = p.Next(nil); !bytes.Equal(b, vectors.Hex(t, "6742")) || !p.Done() || p.Skipped != 1 {
 		t.Errorf("%x, skipped %d, done %v", b, p.Skipped, p.Done())
 	}
 	p.Start(frameOf(unitOf(0x41, 2000)))
@@ -217,7 +219,7 @@ func TestPacketizerSkipsWhatCannotTravel(t *testing.T) {
 		t.Error("the frame before goes on")
 	}
 	p = Packetizer{MaxPayload: 1}
-	p.Start(unhex(t, "000001 65010203"))
+	p.Start(vectors.Hex(t, "000001 65010203"))
 	for n := 0; ; n++ {
 		if b, ok = p.Next(nil); !ok {
 			if n != 3 {
@@ -240,16 +242,16 @@ func TestParameterSets(t *testing.T) {
 	)
 	stap := "78 0019" + sps + "0005" + pps
 	var d Depacketizer
-	b, err := d.Append(nil, 9, unhex(t, stap))
-	if want := unhex(t, "00000001"+sps+"00000001"+pps); err != nil || !bytes.Equal(b, want) {
+	b, err := d.Append(nil, 9, vectors.Hex(t, stap))
+	if want := vectors.Hex(t, "00000001"+sps+"00000001"+pps); err != nil || !bytes.Equal(b, want) {
 		t.Errorf("%s, %v", hex.EncodeToString(b), err)
 	}
-	if !IsKeyframe(unhex(t, stap)) {
+	if !IsKeyframe(vectors.Hex(t, stap)) {
 		t.Error("not a key frame")
 	}
 	var p Packetizer
 	p.Start(b)
-	if again, ok := p.Next(nil); !ok || !bytes.Equal(again, unhex(t, stap)) || !p.Done() {
+	if again, ok := p.Next(nil); !ok || !bytes.Equal(again, vectors.Hex(t, stap)) || !p.Done() {
 		t.Errorf("%x", again)
 	}
 }
@@ -257,7 +259,7 @@ func TestParameterSets(t *testing.T) {
 func TestTakingApartDoesNotAllocate(t *testing.T) {
 	var d Depacketizer
 	var p Packetizer
-	frame := append(unhex(t, "00000001 6742 00000001 68ce 00000001"), unitOf(0x65, 9000)...)
+	frame := append(vectors.Hex(t, "00000001 6742 00000001 68ce 00000001"), unitOf(0x65, 9000)...)
 	b, payload := make([]byte, 0, 16<<10), make([]byte, 0, 1200)
 	seq := uint16(0)
 	if n := testing.AllocsPerRun(100, func() {
@@ -281,8 +283,8 @@ func TestTakingApartDoesNotAllocate(t *testing.T) {
 
 // Any packets: no panic, bounded memory, whole units behind their lengths.
 func FuzzDepacketize(f *testing.F) {
-	f.Add(unhex(f, "00 03 678001 00 05 7c85010203 00 04 7c450405 00 06 780002674201"))
-	f.Add(unhex(f, "00 05 7c85010203 03 04 7c450405 10 02 7d01 10 03 6500ff"))
+	f.Add(vectors.Hex(f, "00 03 678001 00 05 7c85010203 00 04 7c450405 00 06 780002674201"))
+	f.Add(vectors.Hex(f, "00 05 7c85010203 03 04 7c450405 10 02 7d01 10 03 6500ff"))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		d, seq := Depacketizer{AVCC: true}, uint16(0)
 		var b []byte
@@ -314,8 +316,8 @@ func FuzzDepacketize(f *testing.F) {
 
 // What is packetized comes back the same, at any size of payload.
 func FuzzPacketize(f *testing.F) {
-	f.Add(unhex(f, "02 6742 02 68ce 09 650102030405060708"), uint8(0))
-	f.Add(unhex(f, "05 4101020304 05 4101020304"), uint8(9))
+	f.Add(vectors.Hex(f, "02 6742 02 68ce 09 650102030405060708"), uint8(0))
+	f.Add(vectors.Hex(f, "05 4101020304 05 4101020304"), uint8(9))
 	f.Fuzz(func(t *testing.T, script []byte, limit uint8) {
 		var units [][]byte
 		for len(script) > 1 {

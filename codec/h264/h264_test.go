@@ -1,19 +1,10 @@
 package h264
 
 import (
-	"encoding/hex"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 func TestIsKeyframe(t *testing.T) {
 	for _, v := range []struct {
@@ -43,22 +34,22 @@ func TestIsKeyframe(t *testing.T) {
 		{"FU-A: alone", "7c", false},
 		{"FU-B", "7d 85 88", false},
 	} {
-		if IsKeyframe(unhex(t, v.b)) != v.want {
+		if IsKeyframe(vectors.Hex(t, v.b)) != v.want {
 			t.Errorf("%s: %v", v.name, !v.want)
 		}
 	}
 }
 
 func TestNothingAllocates(t *testing.T) {
-	b := unhex(t, "78 0002 68ce 0002 6588")
+	b := vectors.Hex(t, "78 0002 68ce 0002 6588")
 	if n := testing.AllocsPerRun(100, func() { IsKeyframe(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func FuzzIsKeyframe(f *testing.F) {
-	f.Add(unhex(f, "78 0002 68ce 0002 6588"))
-	f.Add(unhex(f, "7c 85 88"))
+	f.Add(vectors.Hex(f, "78 0002 68ce 0002 6588"))
+	f.Add(vectors.Hex(f, "7c 85 88"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// A unit that starts a key frame does so in an aggregation too.
 		if n := len(b); n > 0 && n < 1<<16 && b[0]&typeMask < typeSTAPA {

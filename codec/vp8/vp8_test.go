@@ -1,19 +1,10 @@
 package vp8
 
 import (
-	"encoding/hex"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 func TestIsKeyframe(t *testing.T) {
 	for _, v := range []struct {
@@ -39,34 +30,34 @@ func TestIsKeyframe(t *testing.T) {
 		{"cut TID", "90 20", false},
 		{"cut frame tag", "90 f0 80 01 05 60", false},
 	} {
-		if IsKeyframe(unhex(t, v.b)) != v.want {
+		if IsKeyframe(vectors.Hex(t, v.b)) != v.want {
 			t.Errorf("%s: %v", v.name, !v.want)
 		}
 	}
 }
 
 func TestParse(t *testing.T) {
-	got, ok := Parse(unhex(t, "b3 f0 81 02 05 a3"))
+	got, ok := Parse(vectors.Hex(t, "b3 f0 81 02 05 a3"))
 	want := Descriptor{Start: true, NonReference: true, Partition: 3, PictureID: 0x102, LongID: true, TL0PicIdx: 5, TID: 2, LayerSync: true, KeyIndex: 3, Len: 6}
 	if !ok || got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	got, ok = Parse(unhex(t, "00"))
+	got, ok = Parse(vectors.Hex(t, "00"))
 	if want = (Descriptor{PictureID: -1, TL0PicIdx: -1, TID: -1, KeyIndex: -1, Len: 1}); !ok || got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
 func TestNothingAllocates(t *testing.T) {
-	b := unhex(t, "90 f0 80 01 05 60 00")
+	b := vectors.Hex(t, "90 f0 80 01 05 60 00")
 	if n := testing.AllocsPerRun(100, func() { IsKeyframe(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(unhex(f, "90 f0 80 01 05 60 00"))
-	f.Add(unhex(f, "10 00"))
+	f.Add(vectors.Hex(f, "90 f0 80 01 05 60 00"))
+	f.Add(vectors.Hex(f, "10 00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, ok := Parse(b)
 		again := Descriptor{LongID: true, LayerSync: true, TID: 3, KeyIndex: 9, Len: 5}

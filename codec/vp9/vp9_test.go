@@ -1,19 +1,10 @@
 package vp9
 
 import (
-	"encoding/hex"
-	"strings"
 	"testing"
-)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/sluicertc/sluice/internal/vectors"
+)
 
 func TestIsKeyframe(t *testing.T) {
 	for _, v := range []struct {
@@ -42,39 +33,39 @@ func TestIsKeyframe(t *testing.T) {
 		{"structure: three layers, group", "aa 01 00 00 58 01020304 05060708 090a0b0c 01 04 01 82", true},
 		{"structure cut", "8a 01", false},
 	} {
-		if IsKeyframe(unhex(t, v.b)) != v.want {
+		if IsKeyframe(vectors.Hex(t, v.b)) != v.want {
 			t.Errorf("%s: %v", v.name, !v.want)
 		}
 	}
 }
 
 func TestParse(t *testing.T) {
-	got, ok := Parse(unhex(t, "ed 81 02 b5 09 00"))
+	got, ok := Parse(vectors.Hex(t, "ed 81 02 b5 09 00"))
 	want := Descriptor{Predicted: true, Begin: true, End: true, NotReference: true, PictureID: 0x102, LongID: true,
 		TID: 5, SwitchUp: true, SID: 2, Dependent: true, TL0PicIdx: 9, Len: 5}
 	if !ok || got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got, ok := Parse(unhex(t, "50 03 05 06 00")); !ok || got.Len != 4 {
+	if got, ok := Parse(vectors.Hex(t, "50 03 05 06 00")); !ok || got.Len != 4 {
 		t.Errorf("three references: %+v, %v", got, ok)
 	}
 	for name, s := range map[string]string{"four references": "50 03 05 07 02 00", "references cut": "50 03"} {
-		if _, ok := Parse(unhex(t, s)); ok {
+		if _, ok := Parse(vectors.Hex(t, s)); ok {
 			t.Error(name)
 		}
 	}
 }
 
 func TestNothingAllocates(t *testing.T) {
-	b := unhex(t, "aa 01 00 00 58 01020304 05060708 090a0b0c 01 04 01 82")
+	b := vectors.Hex(t, "aa 01 00 00 58 01020304 05060708 090a0b0c 01 04 01 82")
 	if n := testing.AllocsPerRun(100, func() { IsKeyframe(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(unhex(f, "aa 01 00 00 58 01020304 05060708 090a0b0c 01 04 01 82"))
-	f.Add(unhex(f, "f8 01 00 03 02 82"))
+	f.Add(vectors.Hex(f, "aa 01 00 00 58 01020304 05060708 090a0b0c 01 04 01 82"))
+	f.Add(vectors.Hex(f, "f8 01 00 03 02 82"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, ok := Parse(b)
 		if ok && (d.Len < 1 || d.Len > len(b)) {

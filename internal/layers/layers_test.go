@@ -29,7 +29,7 @@ var ranks = [][]string{
 }
 
 // testOnly packages may be imported by tests, and by each other.
-var testOnly = []string{"internal/netem", "internal/simtest", "internal/layers"}
+var testOnly = []string{"internal/netem", "internal/simtest", "internal/vectors", "internal/layers"}
 
 // cores are the protocol machines: no sockets, no files, no locks, no clock.
 var cores = []string{"rtp", "rtcp", "codec/*", "stun", "sdp", "srtp", "ice", "dtls", "sctp", "bwe"}
