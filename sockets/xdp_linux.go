@@ -84,7 +84,7 @@ func openXDP(name string) (*xdp, error) {
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, DefaultBuffer)
 	_ = unix.SetsockoptInt(fd, unix.SOL_XDP, maxTxBudget, xdpFrames)
 	x.kicker = func(fd uintptr) {
-		_, _, x.errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		_, _, x.errno = unix.Syscall6(unix.SYS_SENDTO, fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	}
 	return x, nil
 }
