@@ -145,7 +145,7 @@ func TestBrowserHellosParse(t *testing.T) {
 		if !ok {
 			t.Fatal(name)
 		}
-		h, ok := parseClientHello(m.body())
+		h, ok := parseClientHello(new(lists), m.body())
 		if !ok || !slices.Contains(h.versions, VersionDTLS13) || !slices.Contains(h.versions, VersionDTLS12) ||
 			!slices.Contains(h.groups, 0x11ec) || len(h.profiles) < 3 || !h.ems {
 			t.Fatalf("%s: %v %+v", name, ok, h)

@@ -52,7 +52,7 @@ func (c *Conn) onHelloVerify(now mono.Time, m message) error {
 	}
 	h.hello.cookie = slices.Clone(v.cookie)
 	h.transcript = h.transcript[:0]
-	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
+	c.send(now, append(h.items[:0], h.say(typeClientHello, h.hello.append(h.room())))...)
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (c *Conn) signedParams12(ske *serverKeyExchange12) []byte {
 }
 
 func (c *Conn) onCertificateRequest12(m message) error {
-	cr, ok := parseCertificateRequest12(m.body())
+	cr, ok := parseCertificateRequest12(&c.hs.lists, m.body())
 	if !ok {
 		return malformed()
 	}

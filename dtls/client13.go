@@ -83,7 +83,7 @@ func (c *Conn) onRetry(now mono.Time, m message, sh *serverHello, s *suite13, fi
 		}
 	}
 	c.hs.transcript = c.hs.transcript[:0]
-	c.send(now, c.hs.say(typeClientHello, hello.append(c.hs.room())))
+	c.send(now, append(c.hs.items[:0], c.hs.say(typeClientHello, hello.append(c.hs.room())))...)
 	return nil
 }
 

@@ -219,7 +219,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
-	c.RemoteFingerprints = slices.Clone(c.RemoteFingerprints)
 	c.CookieSecret = slices.Clone(c.CookieSecret)
 	c.CookieContext = slices.Clone(c.CookieContext)
 	c.ALPN = slices.Clone(c.ALPN)
@@ -264,7 +263,6 @@ func (c *Config) versions() string {
 		c.MaxVersion != VersionDTLS12 && c.MaxVersion != VersionDTLS13 || c.MinVersion < c.MaxVersion {
 		return "MinVersion and MaxVersion are not VersionDTLS12 or VersionDTLS13, in order"
 	}
-	c.Groups = slices.Clone(c.Groups)
 	if c.Groups == nil {
 		c.Groups = groups[:]
 	}

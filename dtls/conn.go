@@ -70,7 +70,15 @@ type Conn struct {
 
 	events []Event
 	first  [2]Event // where they begin
+	rooms  rooms
 	stats  Stats
+}
+
+// rooms is where lists of the usual length lie.
+type rooms struct {
+	prints [1]Fingerprint // of Config
+	groups [len(groups)]Group
+	chain  [1][]byte // the peer's
 }
 
 // Stats counts what HandlePacket and HandleRecord dropped.
@@ -125,6 +133,8 @@ func New(cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	c := &Conn{cfg: cfg, hs: &handshake12{}}
+	c.cfg.RemoteFingerprints = append(c.rooms.prints[:0], cfg.RemoteFingerprints...)
+	c.cfg.Groups = append(c.rooms.groups[:0], cfg.Groups...)
 	c.events = c.first[:0]
 	return c, nil
 }
@@ -450,6 +460,6 @@ func (c *Conn) closed(err error) {
 	c.spare, c.offers = nil, nil
 	c.out.stop()
 	c.verify = nil
-	c.in.restart(0)
+	c.in = reassembler{}
 	c.early = earlyQueue{}
 }

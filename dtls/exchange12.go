@@ -76,10 +76,11 @@ type certificateRequest12 struct {
 	authorities []byte // undecoded: trust comes from fingerprints
 }
 
-func parseCertificateRequest12(b []byte) (m certificateRequest12, ok bool) {
+// parseCertificateRequest12 parses a request, whose list may lie in room.
+func parseCertificateRequest12(room *lists, b []byte) (m certificateRequest12, ok bool) {
 	r := reader{b: b}
 	m.types = r.vec8()
-	m.schemes, ok = list16[SignatureScheme](r.vec16())
+	m.schemes, ok = list16(room.schemes[:], r.vec16())
 	m.authorities = r.vec16()
 	return m, ok && r.done() && len(m.types) > 0
 }

@@ -53,7 +53,7 @@ func FuzzClientHello(f *testing.F) {
 		return b
 	}
 	fuzzParse(f, func(b []byte) (clientHello, bool) {
-		h, ok := parseClientHello(b)
+		h, ok := parseClientHello(new(lists), b)
 		h.illegal, h.pskModes = false, false // are not sent
 		if ok && len(h.versions) == 0 {      // an empty list parses as none
 			h.versions = nil
@@ -92,7 +92,9 @@ func FuzzClientKeyExchange(f *testing.F) {
 
 func FuzzCertificateRequest(f *testing.F) {
 	m := certificateRequest12{types: []byte{1, 64}, schemes: allSchemes, authorities: []byte{}}
-	fuzzParse(f, parseCertificateRequest12, func(m *certificateRequest12) []byte { return m.append(nil) }, m.append(nil))
+	fuzzParse(f, func(b []byte) (certificateRequest12, bool) {
+		return parseCertificateRequest12(new(lists), b)
+	}, func(m *certificateRequest12) []byte { return m.append(nil) }, m.append(nil))
 }
 
 func FuzzCertificateVerify(f *testing.F) {

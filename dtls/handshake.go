@@ -241,9 +241,9 @@ func (c *Conn) peerChain(chain [][]byte) (crypto.PublicKey, keyKind, error) {
 	if err != nil {
 		return nil, kindNone, err
 	}
-	c.state.PeerCertificates = make([][]byte, len(chain))
-	for i, der := range chain {
-		c.state.PeerCertificates[i] = append([]byte(nil), der...)
+	c.state.PeerCertificates = c.rooms.chain[:0]
+	for _, der := range chain {
+		c.state.PeerCertificates = append(c.state.PeerCertificates, slices.Clone(der))
 	}
 	return pub, kind, c.checkPeer()
 }

@@ -32,6 +32,7 @@ type handshake12 struct {
 	seq        uint16                                // message_seq of our next message
 	transcript []byte                                // every message so far, as the hashes of 1.2 want them
 	scratch    []byte                                // see room
+	lists      lists                                 // of the message at hand
 	opened     [96]byte                              // scratch of records: a Finished fits in
 	items      [5]outMessage                         // where a flight begins to be put together
 	suites     [len(suites13) + len(suites12)]uint16 // those we offer
@@ -64,13 +65,23 @@ func (h *handshake12) say(typ uint8, body []byte) outMessage {
 	return handshakeOut(m, 0)
 }
 
-// grow begins a transcript, of which messages of ours are parts.
+// grow begins a transcript if there is none.
 func (h *handshake12) grow() {
-	const most = 4 << 10 // a transcript with the certificates of WebRTC
 	if h.scratch == nil {
-		b := make([]byte, most+2<<10)
-		h.transcript, h.scratch = b[:0:most], b[most:most]
+		h.begin(0)
 	}
+}
+
+// begin makes room for a transcript, of which messages of ours are parts, and
+// returns more bytes that lie behind it.
+func (h *handshake12) begin(more int) []byte {
+	const (
+		most    = 4 << 10 // a transcript with the certificates of WebRTC
+		scratch = most + 2<<10
+	)
+	b := make([]byte, scratch+more)
+	h.transcript, h.scratch = b[:0:most], b[most:most:scratch]
+	return b[scratch:]
 }
 
 // hear adds a message to the transcript.

@@ -188,7 +188,7 @@ func TestDowngradeIsDetected(t *testing.T) {
 			if !forged || to != w.server || !ok || f.typ != typeClientHello {
 				return true
 			}
-			h, ok := parseClientHello(f.body)
+			h, ok := parseClientHello(new(lists), f.body)
 			if !ok {
 				t.Fatal("hello does not parse")
 			}

@@ -75,7 +75,16 @@ var retryRandom = sumSHA256([]byte("HelloRetryRequest"))
 
 func (h *serverHello) retry() bool { return h.random == retryRandom }
 
-func parseClientHello(b []byte) (h clientHello, ok bool) {
+// lists is room for those of a message, if they are of the usual length.
+type lists struct {
+	suites   [24]uint16
+	groups   [8]Group
+	schemes  [16]SignatureScheme
+	profiles [4]SRTPProfile
+}
+
+// parseClientHello parses a hello, whose lists may lie in room.
+func parseClientHello(room *lists, b []byte) (h clientHello, ok bool) {
 	r := reader{b: b}
 	h.version = r.u16()
 	copy(h.random[:], r.bytes(randomLen))
@@ -86,10 +95,13 @@ func parseClientHello(b []byte) (h clientHello, ok bool) {
 	if r.bad || len(h.sessionID) > 32 || len(h.compressions) == 0 {
 		return clientHello{}, false
 	}
-	if h.suites, ok = list16[uint16](suites); !ok {
+	if h.suites, ok = list16(room.suites[:], suites); !ok {
 		return clientHello{}, false
 	}
-	if !eachExtension(&r, func(typ uint16, b []byte) bool { e := reader{b: b}; return h.extension(typ, &e) && e.done() }) {
+	if !eachExtension(&r, func(typ uint16, b []byte) bool {
+		e := reader{b: b}
+		return h.extension(room, typ, &e) && e.done()
+	}) {
 		return clientHello{}, false
 	}
 	return h, true
@@ -97,7 +109,7 @@ func parseClientHello(b []byte) (h clientHello, ok bool) {
 
 // extension takes one extension of a ClientHello in. Unknown ones, GREASE among
 // them (RFC 8701), are ignored.
-func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
+func (h *clientHello) extension(room *lists, typ uint16, e *reader) (ok bool) {
 	h.illegal = h.illegal || h.psk // RFC 8446 §4.2.11: nothing may follow it
 	switch typ {
 	case extPSKModes:
@@ -112,16 +124,16 @@ func (h *clientHello) extension(typ uint16, e *reader) (ok bool) {
 		h.cookie3 = e.vec16()
 		ok = len(h.cookie3) > 0
 	case extSupportedVersions: // RFC 8446 §4.2.1
-		h.versions, ok = list16[uint16](e.vec8())
+		h.versions, ok = list16[uint16](nil, e.vec8())
 	case extSupportedGroups:
-		h.groups, ok = list16[Group](e.vec16())
+		h.groups, ok = list16(room.groups[:], e.vec16())
 	case extPointFormats:
 		h.points = e.vec8()
 		ok = len(h.points) > 0
 	case extSignatureAlgorithms:
-		h.schemes, ok = list16[SignatureScheme](e.vec16())
+		h.schemes, ok = list16(room.schemes[:], e.vec16())
 	case extUseSRTP:
-		h.profiles, ok = list16[SRTPProfile](e.vec16())
+		h.profiles, ok = list16(room.profiles[:], e.vec16())
 		h.mki = e.vec8()
 	case extExtendedMasterSecret:
 		h.ems, ok = true, true
@@ -169,7 +181,7 @@ func (h *serverHello) extension(typ uint16, e *reader) (ok bool) {
 		ok = len(h.points) > 0
 	case extUseSRTP: // RFC 5764 §4.1.1: exactly one profile
 		var list []SRTPProfile
-		list, ok = list16[SRTPProfile](e.vec16())
+		list, ok = list16[SRTPProfile](nil, e.vec16())
 		h.mki = e.vec8()
 		if ok = ok && len(list) == 1; ok {
 			h.profile = list[0]

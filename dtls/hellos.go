@@ -57,7 +57,8 @@ func (c *Conn) startClient(now mono.Time) error {
 		}
 		h.hello.points, h.hello.ems, h.hello.reneg = onlyNull, true, onlyNull[:0]
 	}
-	c.send(now, h.say(typeClientHello, h.hello.append(h.room())))
+	c.in.block = h.begin(reassemblyBlock)
+	c.send(now, append(h.items[:0], h.say(typeClientHello, h.hello.append(h.room())))...)
 	return nil
 }
 
@@ -140,22 +141,32 @@ func (c *Conn) handleHellos(now mono.Time, recordSeq uint64) error {
 			continue
 		}
 		c.in.drop(i)
-		if m.typ != typeClientHello {
-			return c.broken(unexpected())
+		err := c.handleHello(now, m, recordSeq)
+		if c.phase == phaseHandshake && c.hs.state == stateClientHello {
+			c.in.block = nil
 		}
-		ch, ok := parseClientHello(m.body())
-		if !ok {
-			return c.broken(malformed())
-		}
-		switch c.versionOf(&ch) {
-		case VersionDTLS13:
-			return c.handleHello13(now, m, recordSeq, &ch)
-		case VersionDTLS12:
-			return c.handleHello12(now, m, recordSeq, &ch)
-		}
-		c.accept(m)
-		c.settle(fatal(AlertProtocolVersion, ErrVersion))
+		return err
 	}
+	return nil
+}
+
+// handleHello takes a whole message where a ClientHello is due.
+func (c *Conn) handleHello(now mono.Time, m message, recordSeq uint64) error {
+	if m.typ != typeClientHello {
+		return c.broken(unexpected())
+	}
+	ch, ok := parseClientHello(&c.hs.lists, m.body())
+	if !ok {
+		return c.broken(malformed())
+	}
+	switch c.versionOf(&ch) {
+	case VersionDTLS13:
+		return c.handleHello13(now, m, recordSeq, &ch)
+	case VersionDTLS12:
+		return c.handleHello12(now, m, recordSeq, &ch)
+	}
+	c.accept(m)
+	c.settle(fatal(AlertProtocolVersion, ErrVersion))
 	return nil
 }
 

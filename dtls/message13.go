@@ -20,13 +20,13 @@ func parseEncryptedExtensions(b []byte) (m encryptedExtensions, ok bool) {
 		switch typ {
 		case extUseSRTP: // RFC 5764 §4.1.1
 			var list []SRTPProfile
-			list, ok = list16[SRTPProfile](e.vec16())
+			list, ok = list16[SRTPProfile](nil, e.vec16())
 			m.mki = e.vec8()
 			if ok = ok && len(list) == 1 && list[0] != 0; ok {
 				m.profile = list[0]
 			}
 		case extSupportedGroups: // RFC 8446 §4.2.7: a hint for another time
-			_, ok = list16[Group](e.vec16())
+			_, ok = list16[Group](nil, e.vec16())
 		case extALPN, extRecordSizeLimit:
 			_, ok = m.options.extension(typ, &e)
 		default:
@@ -63,7 +63,7 @@ func parseCertificateRequest13(b []byte) (m certificateRequest13, ok bool) {
 	ok = eachExtension(&r, func(typ uint16, b []byte) (ok bool) {
 		if typ == extSignatureAlgorithms {
 			e := reader{b: b}
-			m.schemes, ok = list16[SignatureScheme](e.vec16())
+			m.schemes, ok = list16[SignatureScheme](nil, e.vec16())
 			return ok && e.done()
 		}
 		// RFC 8446 §4.3.2: unrecognised ones are ignored

@@ -137,9 +137,6 @@ func (p *partial) mark(at, n int) {
 func (a *reassembler) drop(i int) {
 	a.bytes -= a.slots[i].size()
 	a.slots[i] = partial{}
-	if a.bytes == 0 {
-		a.block = nil
-	}
 }
 
 // peek returns message next+i when it is whole.
@@ -171,5 +168,5 @@ func (a *reassembler) keep(epoch uint16) {
 
 // restart forgets everything and expects message next.
 func (a *reassembler) restart(next uint16) {
-	*a = reassembler{next: next, strict: a.strict, exact: a.exact}
+	*a = reassembler{next: next, strict: a.strict, exact: a.exact, block: a.block}
 }

@@ -63,7 +63,7 @@ func TestV13ServerRefusesHello(t *testing.T) {
 			at := 2 + randomLen + 1 + 1 + 2 + 2 + 2
 			b[at], b[at+1] = byte((ext+4-at-2)>>8), byte(ext+4-at-2)
 		}
-		if h, ok := parseClientHello(b); !ok || !h.illegal {
+		if h, ok := parseClientHello(new(lists), b); !ok || !h.illegal {
 			t.Errorf("%s: %v", name, ok)
 		}
 	}

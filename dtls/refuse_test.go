@@ -120,12 +120,12 @@ func TestClass09_CutMessagesNeitherParseNorPanic(t *testing.T) {
 		parse func(b []byte) bool
 		short int // a prefix that is a message by itself: a hello without extensions
 	}{
-		"ClientHello":        {ch.append(nil), func(b []byte) bool { _, ok := parseClientHello(b); return ok }, 2 + 32 + 2 + 4 + 2},
+		"ClientHello":        {ch.append(nil), func(b []byte) bool { _, ok := parseClientHello(new(lists), b); return ok }, 2 + 32 + 2 + 4 + 2},
 		"ServerHello":        {sh.append(nil), func(b []byte) bool { _, ok := parseServerHello(b); return ok }, 2 + 32 + 1 + 3},
 		"HelloVerify":        {hv.append(nil), func(b []byte) bool { _, ok := parseHelloVerify(b); return ok }, -1},
 		"ServerKeyExchange":  {ske.append(nil), func(b []byte) bool { _, ok := parseServerKeyExchange12(b); return ok }, -1},
 		"ClientKeyExchange":  {appendVec8(nil, make([]byte, 32)), func(b []byte) bool { _, ok := parseClientKeyExchange12(b); return ok }, -1},
-		"CertificateRequest": {cr.append(nil), func(b []byte) bool { _, ok := parseCertificateRequest12(b); return ok }, -1},
+		"CertificateRequest": {cr.append(nil), func(b []byte) bool { _, ok := parseCertificateRequest12(new(lists), b); return ok }, -1},
 		"CertificateVerify":  {cv.append(nil), func(b []byte) bool { _, ok := parseCertificateVerify12(b); return ok }, -1},
 		"Certificate":        {appendCertificate12(nil, testCerts["rsa"].chain), func(b []byte) bool { _, ok := parseCertificate12(b); return ok }, -1},
 	} {
@@ -148,7 +148,7 @@ func TestHelloExtensionsComeOnceAndAreFew(t *testing.T) {
 	base := h.append(nil)
 	with := func(exts ...byte) bool {
 		b := append(append([]byte(nil), base[:len(base)-2]...), byte(len(exts)>>8), byte(len(exts)))
-		_, ok := parseClientHello(append(b, exts...))
+		_, ok := parseClientHello(new(lists), append(b, exts...))
 		return ok
 	}
 	if !with(0x0a, 0x0a, 0, 0, 0, 23, 0, 0) {

@@ -1,6 +1,9 @@
 package dtls
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // reader is a cursor over a message. A read beyond the end sets bad and yields
 // zeros, so that a parser checks once, at its end.
@@ -49,14 +52,15 @@ func (r *reader) vec24() []byte { return r.bytes(r.u24()) }
 // done tells whether the message was well-formed and is used up.
 func (r *reader) done() bool { return !r.bad && len(r.b) == 0 }
 
-// list16 reads the whole of b as a list of 16-bit numbers.
-func list16[T ~uint16](b []byte) ([]T, bool) {
+// list16 reads the whole of b as a list of 16-bit numbers, in room if it is
+// enough.
+func list16[T ~uint16](room []T, b []byte) ([]T, bool) {
 	if len(b) == 0 || len(b)%2 != 0 {
 		return nil, false
 	}
-	v := make([]T, len(b)/2)
-	for i := range v {
-		v[i] = T(binary.BigEndian.Uint16(b[2*i:]))
+	v := slices.Grow(room[:0], len(b)/2)
+	for ; len(b) > 0; b = b[2:] {
+		v = append(v, T(binary.BigEndian.Uint16(b)))
 	}
 	return v, true
 }
