@@ -6,7 +6,10 @@ import (
 )
 
 // String prints the description.
-func (s *Session) String() string { return string(s.Append(nil)) }
+func (s *Session) String() string {
+	var room [4096]byte // on the stack: the copy is all that is allocated
+	return string(s.Append(room[:0]))
+}
 
 // Append appends the description to b, each line ended by CRLF. Session-level
 // defaults are printed in the sections only, where Parse has put them.

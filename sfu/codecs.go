@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sluicertc/sluice/sdp"
 	"github.com/sluicertc/sluice/webrtc"
@@ -72,12 +73,18 @@ func isMedia(m *sdp.Media) bool {
 	return (m.Kind == string(webrtc.Audio) || m.Kind == string(webrtc.Video)) && !m.Rejected()
 }
 
-func parse(text string) (*sdp.Session, error) {
-	d, err := sdp.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", webrtc.ErrSyntax, err)
+// parsers are used again: a description weighs ten times its text.
+var parsers = sync.Pool{New: func() any { return new(sdp.Parser) }}
+
+// parse reads a description. What it returns is valid until done is called.
+func parse(text string) (d *sdp.Session, done func(), err error) {
+	p := parsers.Get().(*sdp.Parser)
+	done = func() { parsers.Put(p) }
+	if d, err = p.Parse(text); err != nil {
+		done()
+		return nil, nil, fmt.Errorf("%w: %w", webrtc.ErrSyntax, err)
 	}
-	return d, nil
+	return d, done, nil
 }
 
 // sections pairs the sections of an offer that was just set with transceivers:

@@ -208,10 +208,11 @@ func (x *Session) open(ctx context.Context, offer string) (answer string, err er
 			x.end("refused")
 		}
 	}()
-	d, err := parse(offer)
+	d, done, err := parse(offer)
 	if err != nil {
 		return "", err
 	}
+	defer done()
 	x.negotiating.Lock()
 	defer x.negotiating.Unlock()
 	pc, err := x.start()
@@ -225,10 +226,11 @@ func (x *Session) open(ctx context.Context, offer string) (answer string, err er
 // add and stop tracks, and restart ICE. After an error the session is as it
 // was before.
 func (x *Session) Reoffer(ctx context.Context, offer string) (answer string, err error) {
-	d, err := parse(offer)
+	d, done, err := parse(offer)
 	if err != nil {
 		return "", err
 	}
+	defer done()
 	x.negotiating.Lock()
 	defer x.negotiating.Unlock()
 	pc, err := x.live()
@@ -321,10 +323,11 @@ func (x *Session) prepare(pc *webrtc.PeerConnection, d *sdp.Session) (undo func(
 
 // check refuses an answer with which nothing would flow.
 func (x *Session) check(answer string) error {
-	d, err := parse(answer)
+	d, done, err := parse(answer)
 	if err != nil {
 		return err
 	}
+	defer done()
 	for i := range d.Media {
 		m := &d.Media[i]
 		switch {

@@ -231,10 +231,11 @@ func (x *Session) preparePublisher(pc *webrtc.PeerConnection, d *sdp.Session) er
 
 // applyPublisher makes the publisher's tracks those of the stream.
 func (x *Session) applyPublisher(pc *webrtc.PeerConnection, answer string) error {
-	d, err := parse(answer)
+	d, done, err := parse(answer)
 	if err != nil {
 		return err
 	}
+	defer done()
 	var sources []*source
 	for _, tr := range pc.Transceivers() {
 		src := &source{kind: tr.Kind(), mid: tr.MID(), layers: tr.Receiver().Tracks()}

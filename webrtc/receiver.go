@@ -148,7 +148,7 @@ func (r *RTPReceiver) program(t *transport) dataplane.Receiver {
 		}
 		rs := dataplane.ReceiverStream{Stream: src.stream, RID: track.rid}
 		if track.rid == "" {
-			rs.SSRC, rs.RTXSSRC = declared(&tr.remote)
+			rs.SSRC, rs.RTXSSRC = tr.ssrc, tr.rtx
 		}
 		d.Streams = append(d.Streams, rs)
 		track.setSource(src)

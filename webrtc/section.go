@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sluicertc/sluice/dtls"
 	"github.com/sluicertc/sluice/ice"
@@ -35,16 +36,21 @@ type description struct {
 	sdp  *sdp.Session // nil once it is in force: see session
 }
 
-// session is the description parsed, which it was once before.
-func (d *description) session() *sdp.Session {
+// parsers are used again: a description weighs ten times its text.
+var parsers = sync.Pool{New: func() any { return new(sdp.Parser) }}
+
+// session is the description parsed, which it was once before. It is valid until
+// done is called.
+func (d *description) session() (s *sdp.Session, done func()) {
 	if d.sdp != nil {
-		return d.sdp
+		return d.sdp, func() {}
 	}
-	s, err := sdp.Parse(d.text)
+	p := parsers.Get().(*sdp.Parser)
+	s, err := p.Parse(d.text)
 	if err != nil {
 		panic(err)
 	}
-	return s
+	return s, func() { parsers.Put(p) }
 }
 
 const (
@@ -190,7 +196,9 @@ func (pc *PeerConnection) mediaBase(m *sdp.Media, s *section, setup sdp.Setup) e
 // withCandidates adds what has been gathered to a local description. The
 // candidates of a bundle stand in its first section.
 func (pc *PeerConnection) withCandidates(d *description) string {
-	s := *d.session()
+	parsed, done := d.session()
+	defer done()
+	s := *parsed
 	s.Media = slices.Clone(s.Media)
 	seen := map[*transport]bool{}
 	for i, sec := range pc.sections {

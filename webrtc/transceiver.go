@@ -46,7 +46,7 @@ type RTPTransceiver struct {
 	rsize      bool
 	described  sdp.Direction // in our description in force
 	theirs     sdp.Direction // in the peer's
-	remote     sdp.Media     // of the peer's description: rids and sources
+	ssrc, rtx  uint32        // that the peer's description names, or 0
 }
 
 func (pc *PeerConnection) newTransceiver(kind Kind, direction Direction) *RTPTransceiver {
@@ -250,9 +250,9 @@ func (tr *RTPTransceiver) offerWouldChange(pc *PeerConnection) bool {
 func (tr *RTPTransceiver) negotiated(l, r, answer *sdp.Media) {
 	tr.mid = l.MID
 	tr.rsize = l.RTCPRsize && r.RTCPRsize
-	tr.extmaps = answer.Extmaps
+	tr.extmaps = slices.Clone(answer.Extmaps) // the description's memory goes
 	tr.described, tr.theirs = l.Direction, r.Direction
-	tr.remote = *r
+	tr.ssrc, tr.rtx = declared(r)
 	tr.sendCodecs = common(r.Codecs, l.Codecs)
 	tr.recvCodecs = common(l.Codecs, r.Codecs)
 	tr.currentDirection = sdp.MakeDirection(l.Direction.Sends() && r.Direction.Receives(), l.Direction.Receives() && r.Direction.Sends())
