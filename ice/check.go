@@ -119,6 +119,7 @@ func (a *Agent) valid(now mono.Time, pr *pair) {
 	}
 	pr.validAt = now
 	if a.selected == nil {
+		pr.usable = true
 		a.emit(Event{Kind: EventUsable, Path: pr.path()})
 	}
 }

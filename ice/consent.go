@@ -14,7 +14,7 @@ type consent struct {
 
 // consentTick is the grid of consent checks: those of many agents share a
 // wake-up, which costs more than the checks.
-const consentTick = 500 * time.Millisecond
+const consentTick = time.Second
 
 func (a *Agent) startConsent(now mono.Time) {
 	a.consent.next = now
@@ -23,13 +23,13 @@ func (a *Agent) startConsent(now mono.Time) {
 	}
 }
 
-// nextConsent is an instant of the grid, the interval times 0.8 to 1.2 from now
-// (RFC 7675 §5.1).
+// nextConsent is any of the instants of the grid which are the interval times 0.8
+// to 1.2 from now (RFC 7675 §5.1): two at least, as the interval is 5 s at least.
 func (a *Agent) nextConsent(now mono.Time) mono.Time {
-	i := a.cfg.ConsentInterval
-	at := now.Add(i*8/10 + time.Duration(a.random64()%uint64(i*4/10-consentTick)))
 	const tick = mono.Time(consentTick)
-	return (at + tick - 1) / tick * tick
+	i := a.cfg.ConsentInterval
+	first, last := (now.Add(i*8/10)+tick-1)/tick, now.Add(i*12/10)/tick
+	return (first + mono.Time(a.random64()%uint64(last-first+1))) * tick
 }
 
 // consentUntil tells when consent ends if nothing more is heard.

@@ -39,6 +39,7 @@ type pair struct {
 	nominating        bool      // we sent, or are about to send, USE-CANDIDATE
 	nominateOnSuccess bool      // the peer's USE-CANDIDATE came before our check succeeded
 	nominated         bool      // RFC 8445 §8
+	usable            bool      // EventUsable was emitted
 	sends             int       // of the check in progress
 	claimed           mono.Time // last USE-CANDIDATE of the peer's; 0: none
 	validAt           mono.Time // first success; 0: never

@@ -61,6 +61,22 @@ func (a *Agent) expired(now mono.Time) bool {
 	return a.selected == nil && a.startedAt != 0 && now >= a.hopeAt.Add(a.cfg.FailedTimeout)
 }
 
+// reached is the pair heard last of those which work, before one is nominated:
+// data may flow on each (RFC 8445 §12.1), and a peer that nominates late is
+// connected all the same. Nil: none, one is selected, or we are lite and know of
+// one direction only until the peer nominates.
+func (a *Agent) reached() (last *pair) {
+	if a.selected != nil || a.cfg.Lite {
+		return nil
+	}
+	for _, pr := range a.pairs {
+		if pr.usable && (last == nil || pr.heard > last.heard) {
+			last = pr
+		}
+	}
+	return last
+}
+
 func (a *Agent) current(now mono.Time) State {
 	if s := a.selected; s != nil {
 		switch {
@@ -70,6 +86,12 @@ func (a *Agent) current(now mono.Time) State {
 			return StateDisconnected
 		case s.gen == a.gen && a.endOfRemote && a.gather.done && (a.state == StateCompleted || !a.pending()):
 			return StateCompleted // a check of a pair which the peer tries later changes nothing
+		}
+		return StateConnected
+	}
+	if pr := a.reached(); pr != nil {
+		if now.Sub(pr.heard) >= a.silence() {
+			return StateDisconnected
 		}
 		return StateConnected
 	}
@@ -96,5 +118,8 @@ func (a *Agent) stateTimeout(t *earliest) {
 		t.add(s.heard.Add(a.silence()))
 	case s == nil && a.startedAt != 0:
 		t.add(a.hopeAt.Add(a.cfg.FailedTimeout))
+		if pr := a.reached(); pr != nil && a.state != StateDisconnected {
+			t.add(pr.heard.Add(a.silence()))
+		}
 	}
 }

@@ -62,10 +62,10 @@ type State uint8
 // States.
 const (
 	StateNew          State = iota
-	StateChecking           // checks are running, no pair is selected
-	StateConnected          // a pair is selected, more may come
+	StateChecking           // checks are running, no pair works
+	StateConnected          // a pair works, and is perhaps selected; more may come
 	StateCompleted          // a pair is selected, and neither side has more to offer
-	StateDisconnected       // the selected pair is silent; may heal by itself
+	StateDisconnected       // the selected pair, or all that work, are silent; may heal by itself
 	StateFailed             // no pair, or consent lost; only Restart leaves it
 	StateClosed
 )
