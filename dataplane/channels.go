@@ -27,6 +27,9 @@ type channels struct {
 
 // Meter tells any goroutine how much one data channel has buffered.
 type Meter struct {
+	// Failed is told of messages that the association refuses, on the data lane.
+	Failed func(error)
+
 	posted, drained atomic.Int64 // bytes given to Send, and gone from the buffers
 
 	// Data lane.
@@ -41,6 +44,13 @@ func (m *Meter) Buffered() int64 {
 	return m.posted.Load() - drained
 }
 
+// applies notes that n bytes have reached the association, which has buffered as
+// many. Data lane.
+func (m *Meter) applies(n, buffered int) {
+	m.applied += int64(n)
+	m.drained.Store(m.applied - int64(buffered))
+}
+
 func (c *channels) timeout() mono.Time {
 	if c.c == nil {
 		return 0
@@ -51,8 +61,9 @@ func (c *channels) timeout() mono.Time {
 func (c *channels) handleTimeout(now mono.Time) { c.c.HandleTimeout(now) }
 
 // SetChannels hands data channels, not started yet, to the data lane, which
-// starts them.
+// starts them. It comes before Send and Consume.
 func (t *Transport) SetChannels(c *sctp.Channels) {
+	t.outbox = newOutbox(t, c.Association().Stats().Window)
 	t.shard.Post(func(_ *Shard, now mono.Time) {
 		if t.closed {
 			return
@@ -63,42 +74,19 @@ func (t *Transport) SetChannels(c *sctp.Channels) {
 	})
 }
 
-// Channels calls f with the data channels on the data lane, and sends what
-// comes of it. It does nothing after Close.
+// Channels calls f with the data channels on the data lane, behind what was sent
+// before, and sends what comes of it. It does nothing after Close.
 func (t *Transport) Channels(f func(c *sctp.Channels, now mono.Time)) {
+	var before uint64 // Send and Consume
+	if t.outbox != nil {
+		before = t.outbox.added.Load()
+	}
 	t.shard.Post(func(_ *Shard, now mono.Time) {
 		if t.chans.c != nil {
+			t.takeUntil(now, before)
 			f(t.chans.c, now)
 			t.wantDrain()
 		}
-	})
-}
-
-// outgoing is a message on its way to the association.
-type outgoing struct {
-	m      *Meter
-	id     uint16
-	text   bool
-	data   []byte
-	failed func(error)
-}
-
-// Send sends a message, which it keeps, on the data channel with an id. One for
-// which there is no memory at present waits, and those after it. What the
-// association refuses is reported to failed on the data lane.
-func (t *Transport) Send(m *Meter, id uint16, text bool, data []byte, failed func(error)) {
-	m.posted.Add(int64(len(data)))
-	t.shard.Post(func(_ *Shard, now mono.Time) {
-		o := outgoing{m, id, text, data, failed}
-		switch {
-		case t.chans.c == nil:
-			m.applied += int64(len(data))
-			m.drained.Store(m.applied)
-			failed(sctp.ErrClosed)
-		case len(t.chans.waiting) > 0 || !t.chans.give(now, &o):
-			t.chans.waiting = append(t.chans.waiting, o)
-		}
-		t.wantDrain()
 	})
 }
 
@@ -110,11 +98,10 @@ func (c *channels) give(now mono.Time, o *outgoing) bool {
 	if errors.Is(err, sctp.ErrSendBufferFull) {
 		return false
 	}
-	m.applied += int64(len(o.data))
 	m.id = o.id
-	m.drained.Store(m.applied - int64(c.c.BufferedAmount(o.id)))
+	m.applies(len(o.data), c.c.BufferedAmount(o.id))
 	if err != nil {
-		o.failed(err)
+		m.Failed(err)
 	} else if !m.listed {
 		m.listed = true
 		c.meters = append(c.meters, m)
@@ -160,6 +147,7 @@ func (t *Transport) receiveSCTP(now mono.Time, b []byte) {
 func (t *Transport) transmitChannels(now mono.Time) {
 	x := &t.shard.tx
 	x.begin(t)
+	t.takeOutbox(now)
 	if len(t.chans.waiting) > 0 {
 		t.chans.giveWaiting(now)
 	}
@@ -188,7 +176,7 @@ func (t *Transport) transmitChannels(now mono.Time) {
 		if !ok {
 			break
 		}
-		t.lane.Post(func(now mono.Time) { t.endpoint.HandleChannel(now, ev) })
+		t.endpoint.HandleChannel(now, ev)
 	}
 	t.arm(t.chans.timeout())
 }

@@ -101,6 +101,8 @@ func shakeHands(t testing.TB, now mono.Time) (records [2]*dtls.Records) {
 	return records
 }
 
+func newMeter(t *testing.T) *Meter { return &Meter{Failed: func(err error) { t.Error(err) }} }
+
 func (a *association) open(t *testing.T) uint16 {
 	t.Helper()
 	var id uint16
@@ -129,7 +131,7 @@ func TestBulkOfAChannelLeavesInSegmentedRuns(t *testing.T) {
 	id := a.open(t)
 	before := r.conns[0].runs
 	msg := bytes.Repeat([]byte("0123456789abcdef"), 4096)
-	a.ends[0].tr.Send(&Meter{}, id, false, msg, func(err error) { t.Error(err) })
+	a.ends[0].tr.Send(newMeter(t), id, false, msg)
 	a.pass(200 * time.Millisecond)
 	if got := a.messages(1); len(got) != 1 || !bytes.Equal(got[0], msg) {
 		t.Fatalf("%d messages", len(got))
@@ -147,7 +149,7 @@ func TestRecordsOfOneReadAreJudgedOneByOne(t *testing.T) {
 	id := a.open(t)
 	const n = 40
 	for i := range n {
-		a.ends[0].tr.Send(&Meter{}, id, false, bytes.Repeat([]byte{byte(i)}, 1000), func(err error) { t.Error(err) })
+		a.ends[0].tr.Send(newMeter(t), id, false, bytes.Repeat([]byte{byte(i)}, 1000))
 	}
 	before := r.drops(DropRecord)
 	bad := 0
@@ -190,8 +192,8 @@ func TestEngineCountsItsAssociations(t *testing.T) {
 	})
 	a.pass(10 * time.Millisecond)
 	send := func() {
-		m := new(Meter)
-		a.ends[0].tr.Send(m, id, false, make([]byte, 1000), func(err error) { t.Error(err) })
+		m := newMeter(t)
+		a.ends[0].tr.Send(m, id, false, make([]byte, 1000))
 		a.pass(2 * countInterval)
 		a.ends[0].tr.Channels(func(*sctp.Channels, mono.Time) {}) // counts what came since
 		a.pass(10 * time.Millisecond)
@@ -251,10 +253,10 @@ func TestMessagesWaitForMemory(t *testing.T) {
 	a := r.associate()
 	id := a.open(t)
 	a.pass(20 * time.Millisecond)
-	m := new(Meter)
+	m := newMeter(t)
 	const messages, size = 40, 60000
 	for i := range messages {
-		a.ends[0].tr.Send(m, id, false, bytes.Repeat([]byte{byte(i)}, size), func(err error) { t.Error(err) })
+		a.ends[0].tr.Send(m, id, false, bytes.Repeat([]byte{byte(i)}, size))
 	}
 	a.r.step()
 	if n := len(a.ends[0].tr.chans.waiting); n == 0 || m.Buffered() < messages*size/2 {
@@ -287,10 +289,10 @@ func TestProbesOfThePathAreSentWhole(t *testing.T) {
 	a := newRig(t, 1).associate()
 	id := a.open(t)
 	a.pass(20 * time.Millisecond)
-	probes, longest, m := 0, 0, new(Meter)
+	probes, longest, m := 0, 0, newMeter(t)
 	for i := range 4000 { // of 5 ms
 		if i%20 == 0 {
-			a.ends[0].tr.Send(m, id, false, make([]byte, 20_000), func(err error) { t.Error(err) })
+			a.ends[0].tr.Send(m, id, false, make([]byte, 20_000))
 		}
 		a.r.step()
 		for _, m := range a.r.conns[0].sent {

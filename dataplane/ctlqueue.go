@@ -16,7 +16,7 @@ type ctlPacket struct {
 	at          mono.Time
 	contentType uint8
 	n           int
-	buf         [cellSize]byte
+	buf         []byte // of the queue
 }
 
 // ctlQueue is a bounded queue of packets. Their memory is used again last in,
@@ -24,6 +24,8 @@ type ctlPacket struct {
 type ctlQueue struct {
 	*ring[uint16] // of cells
 	cells         []ctlPacket
+	pages         pages
+	mem           []byte // of the cells
 
 	// Producer.
 	free      []uint16
@@ -32,8 +34,10 @@ type ctlQueue struct {
 
 func newCtlQueue(n int) *ctlQueue {
 	q := &ctlQueue{ring: newRing[uint16](n), cells: make([]ctlPacket, n), free: make([]uint16, n)}
+	q.pages.get(&q.mem, n*cellSize)
 	for i := range q.free {
 		q.free[i] = uint16(n - 1 - i)
+		q.cells[i].buf = q.mem[i*cellSize : (i+1)*cellSize : (i+1)*cellSize]
 	}
 	return q
 }
@@ -80,7 +84,7 @@ func (s *Shard) toCtl(t *Transport, m *sockets.Message, contentType uint8, b []b
 		return
 	}
 	c.t, c.remote, c.local, c.at, c.contentType = t, m.Addr, m.Local, m.At, contentType
-	c.n = copy(c.buf[:], b)
+	c.n = copy(c.buf, b)
 	q.push()
 	s.ctlPending = true
 }

@@ -175,6 +175,7 @@ func (e *Engine) Close() error {
 	var err error
 	for _, s := range e.shards {
 		err = errors.Join(err, s.conn.Close())
+		s.release()
 	}
 	if e.filter != nil {
 		err = errors.Join(err, e.filter.Close())
@@ -263,12 +264,13 @@ func (e *Engine) owner(b []byte) (registration, bool) {
 }
 
 // Endpoint is the control half of a connection. Its methods run on the lane
-// it was registered with.
+// it was registered with, unless they say otherwise.
 type Endpoint interface {
 	// HandlePacket takes a STUN packet, a DTLS handshake datagram, or the
 	// plaintext of a DTLS record that the data lane opened.
 	HandlePacket(now mono.Time, p *Packet)
-	// HandleChannel takes an event of the transport's data channels.
+	// HandleChannel takes an event of the transport's data channels. Data lane:
+	// it waits for nothing.
 	HandleChannel(now mono.Time, ev ChannelEvent)
 	// HandleFailure says that the transport hit a broken invariant and is
 	// closed.

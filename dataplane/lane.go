@@ -3,6 +3,7 @@ package dataplane
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -142,12 +143,15 @@ func (l *Lane) turn(now mono.Time) (more bool) {
 	for m := l.mail.take(); m != nil; m = m.next {
 		l.guard(nil, func() { m.v(now) })
 	}
-	for {
+	for n := 1; ; n++ {
 		t, ok := l.timers.pop(now)
 		if !ok {
 			break
 		}
 		l.guard(nil, func() { t.f(now) })
+		if n%ctlTimers == 0 {
+			runtime.Gosched() // the consent checks of thousands are due at once, and media is not to wait for them
+		}
 	}
 	s := l.shard
 	// First: an answer to what the others begin is for the next turn, whose timers

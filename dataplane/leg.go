@@ -249,11 +249,11 @@ func (s *Shard) attach(now mono.Time, from *Stream, l *leg) {
 	l.clock = from.cfg.ClockRate
 	st.legs = append(st.legs, l)
 	if l.cfg.NACK && st.cache == nil {
-		n := cacheAudio
+		n, mean := cacheAudio, cacheAudioMean
 		if st.cfg.Video {
-			n = cacheVideo
+			n, mean = cacheVideo, cacheVideoMean
 		}
-		st.cache = newCache(n)
+		st.cache = newCache(&s.slab.pages, n, mean)
 	}
 	st.requestKeyframe(now)
 }
@@ -265,7 +265,10 @@ func (s *Shard) detach(l *leg) {
 	if len(st.legs) > 0 {
 		return
 	}
-	st.cache = nil
+	if st.cache != nil {
+		s.slab.pages.put(&st.cache.mem)
+		st.cache = nil
+	}
 	if st.origin != st {
 		delete(s.mirrors, st.origin)
 		origin := st.origin
@@ -375,6 +378,8 @@ func (l *leg) resend(now mono.Time, seq uint16) {
 		s.tx.retransmit(&v, &rw, seq)
 		return
 	}
+	// Copied: the cache may overwrite it, or end, before it is sealed.
+	pkt := rtp.AppendRewritten(s.tx.rtx[:0], v, &rw)
 	s.tx.begin(l.t)
-	s.tx.forward(&v, &rw)
+	s.tx.raw(append(pkt, v.Body()...))
 }

@@ -65,9 +65,25 @@ const (
 	// is not left to gather datagrams: one end waits for the other's answer.
 	channelsEager = 2 * time.Millisecond
 
+	// consumeMost bounds the bytes of messages which an application is done with
+	// and the association need not know, to be told with the next packet instead
+	// of waking the data lane: at most an eighth of the window, which opens by a
+	// quarter at a time. consumeCost is what a message counts for beside its
+	// bytes, as it does in the window.
+	consumeMost = 16 << 10
+	consumeCost = 64
+
+	// outboxTurn is how many messages of one transport the data lane takes from
+	// the application before it looks at others.
+	outboxTurn = 1024
+
 	// ctlTurn is how many packets from strangers the ctl lane takes before it
 	// looks at its other work again.
 	ctlTurn = 32
+
+	// ctlTimers is how many timers the ctl lane serves before it lets others have
+	// the processor: half a millisecond's worth.
+	ctlTimers = 64
 
 	// maxTransactions bounds the STUN requests of one age whose responses are
 	// awaited; beyond it the age ends early and the oldest are forgotten.
@@ -110,10 +126,12 @@ const (
 	// larger gap starts the list anew and asks for a key frame.
 	maxMissing = 256
 
-	// cacheVideo and cacheAudio are the packets kept for retransmission. At
-	// 2.5 Mb/s 1024 packets are four seconds.
-	cacheVideo = 1024
-	cacheAudio = 256
+	// cacheVideo and cacheAudio are the packets kept for retransmission, as long as
+	// their mean length is not beyond cacheVideoMean and cacheAudioMean; else they
+	// are fewer. At 2.5 Mb/s 1024 packets are four seconds, and 1.2 MB; 256 of
+	// audio are five, and 80 KB.
+	cacheVideo, cacheVideoMean = 1024, 1200
+	cacheAudio, cacheAudioMean = 256, 320
 
 	// rtxBudget bounds what one leg may be sent again, in packets per second,
 	// beside a quarter of what it was sent in that second (class 44).

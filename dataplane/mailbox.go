@@ -15,8 +15,11 @@ type letter[T any] struct {
 }
 
 // push reports whether the mailbox was empty. Any goroutine.
-func (m *mailbox[T]) push(v T) bool {
-	l := &letter[T]{v: v}
+func (m *mailbox[T]) push(v T) bool { return m.put(&letter[T]{v: v}) }
+
+// put is push of a letter, which is the mailbox's until a later take than that
+// which returns it.
+func (m *mailbox[T]) put(l *letter[T]) bool {
 	for {
 		old := m.head.Load()
 		l.next = old

@@ -88,6 +88,7 @@ func newRig(t testing.TB, shards int) *rig {
 		conns = append(conns, c)
 	}
 	r.e = newEngine(conns, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	t.Cleanup(func() { r.e.Close() })
 	return r
 }
 

@@ -3,13 +3,15 @@ package dataplane
 // slab is a shard's memory for received packets: fixed cells with headroom in
 // front and tailroom behind, made once. Data lane.
 type slab struct {
-	mem  []byte
-	free []int32
-	refs []int32 // of each cell, how many shards still read it
+	pages pages // the cells, and what the shard keeps of streams
+	mem   []byte
+	free  []int32
+	refs  []int32 // of each cell, how many shards still read it
 }
 
 func newSlab(cells int) *slab {
-	s := &slab{mem: make([]byte, cells*cellSize), free: make([]int32, cells), refs: make([]int32, cells)}
+	s := &slab{free: make([]int32, cells), refs: make([]int32, cells)}
+	s.pages.get(&s.mem, cells*cellSize)
 	for i := range s.free {
 		s.free[i] = int32(cells - 1 - i)
 	}

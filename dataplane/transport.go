@@ -34,6 +34,7 @@ type Transport struct {
 	cname    string
 	ssrc     uint32
 	since    mono.Time
+	outbox   *outbox // nil before SetChannels
 
 	// Data lane.
 	closed                 bool

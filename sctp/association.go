@@ -74,6 +74,7 @@ type Association struct {
 	initAt      mono.Time // when the INIT went, if only once
 	shutdownDue bool      // SHUTDOWN or SHUTDOWN ACK, by state
 	skipped     []skip
+	refuses     bool // the user is Channels, which know what to do with messages that are too long
 
 	events fifo[Event]
 	stats  Stats
@@ -99,6 +100,7 @@ func (a *Association) newReassembly() reassembly {
 	return reassembly{
 		limit: a.cfg.MaxReceiveBuffer, floor: a.cfg.MaxReceiveBuffer, most: a.cfg.MaxReceiveMemory,
 		maxSize: a.cfg.MaxMessageSize, maxParts: a.cfg.MaxPartsSize, allParts: a.cfg.ReadParts, events: &a.events,
+		refuses: a.refuses,
 	}
 }
 

@@ -37,13 +37,15 @@ type ChannelParams struct {
 type ChannelEventKind uint8
 
 const (
-	// ChannelsConnected: the association is up. Negotiated channels are open
-	// from here on, each with its ChannelAcked.
+	// ChannelsConnected: the association is up. Channels made before are open
+	// from here on, each with its ChannelReady.
 	ChannelsConnected ChannelEventKind = iota + 1
 	// ChannelOpened: the peer has opened ID with Params, which may be used.
 	ChannelOpened
-	// ChannelAcked: a channel opened here is open.
-	ChannelAcked
+	// ChannelReady: a channel opened here is open, which it is as soon as the
+	// association is up: messages may follow the OPEN (RFC 8832 §6). A peer that
+	// does not want it closes it, and then ChannelClosed has ErrChannelRefused.
+	ChannelReady
 	// ChannelMessage: Text and Data. Call Consume when done with it.
 	ChannelMessage
 	// ChannelMessageAborted: the rest of a message with More will not come.
@@ -53,11 +55,13 @@ const (
 	// ChannelWritable: a Send which failed with ErrSendBufferFull may be
 	// tried again, on any channel.
 	ChannelWritable
-	// ChannelClosing: the peer has closed ID. What was sent here before is
-	// still delivered; nothing more can be sent.
+	// ChannelClosing: the peer has closed ID, or has sent a message that is too
+	// long. What was sent here before is still delivered; nothing more can be
+	// sent.
 	ChannelClosing
 	// ChannelClosed: ID is closed both ways and may be used again. Err is nil
-	// after an orderly close.
+	// after an orderly close, and ErrPeerMessage where a message came that is
+	// longer than is taken: it closes its channel, and harms no other.
 	ChannelClosed
 	// ChannelsClosed: the association has ended; Err as in EventClosed. Each
 	// channel has had its ChannelClosed. Nothing follows.
@@ -80,9 +84,10 @@ type channel struct {
 	id     uint16
 	params ChannelParams
 	remote bool // the peer sent the OPEN
-	acked  bool // data may leave unordered (RFC 8832 §6)
-	ready  bool // Opened or Acked has been reported
+	acked  bool // the peer knows of it: data may leave unordered (RFC 8832 §6)
+	ready  bool // Opened or Ready has been reported
 
+	deaf    bool  // what comes is not wanted any more
 	closing bool  // no more Send; the reset of our stream was asked for
 	outDone bool  // our stream is reset
 	inDone  bool  // the peer's is
@@ -108,10 +113,12 @@ type Channels struct {
 // stream ids and the DTLS server odd ones (RFC 8832 §6).
 func NewChannels(cfg Config, dtlsClient bool) *Channels {
 	cfg.DTLS = true
-	return &Channels{
+	c := &Channels{
 		assoc: New(cfg), client: dtlsClient,
 		channels: make(map[uint16]*channel),
 	}
+	c.assoc.refuses, c.assoc.rx.data.refuses = true, true
+	return c
 }
 
 // Association returns the association underneath, for Stats and limits. Its
@@ -190,8 +197,8 @@ func (c *Channels) Open(now mono.Time, p ChannelParams) (id uint16, err error) {
 	}
 	c.assoc.SetPriority(id, p.Priority)
 	c.channels[id] = ch
-	if p.Negotiated && c.connected {
-		c.report(ch, ChannelAcked)
+	if c.connected {
+		c.report(ch, ChannelReady)
 	}
 	return id, nil
 }

@@ -26,6 +26,8 @@ func (c *Channels) pump(now mono.Time) {
 			if c.channels[e.SID] != nil {
 				c.events.push(ChannelEvent{Kind: ChannelMessageAborted, ID: e.SID})
 			}
+		case EventMessageRefused:
+			c.onMessageRefused(now, e.SID)
 		case EventStreamsReset:
 			c.onStreamsReset(now, &e)
 		case EventResetDone:
@@ -63,8 +65,8 @@ func (c *Channels) onConnected(now mono.Time) {
 		case id >= c.assoc.outStreams:
 			ch.err = ErrChannelRefused
 			c.remove(ch)
-		case ch.params.Negotiated && !ch.ready && !ch.closing:
-			c.report(ch, ChannelAcked)
+		case !ch.ready && !ch.closing:
+			c.report(ch, ChannelReady)
 		}
 	}
 }
@@ -105,12 +107,12 @@ func (c *Channels) onMessage(now mono.Time, e *Event) {
 	default:
 		ch = nil // RFC 8831 §6.6 has no other
 	}
-	if ch == nil || ch.inDone {
+	if ch == nil || ch.inDone || ch.deaf || !ch.ready { // not ready: refused
 		c.unwanted++
 		c.assoc.Consume(e.SID, len(e.Data))
 		return
 	}
-	c.ack(ch) // RFC 8832 §6: data says as much as an ACK
+	ch.acked = true // RFC 8832 §6: data says as much as an ACK
 	if empty {
 		c.assoc.Consume(e.SID, len(e.Data))
 		e.Data = nil
@@ -118,14 +120,22 @@ func (c *Channels) onMessage(now mono.Time, e *Event) {
 	c.events.push(ChannelEvent{Kind: ChannelMessage, ID: ch.id, Text: text, More: e.More, Data: e.Data})
 }
 
-// ack notes that the peer knows of a channel opened here.
-func (c *Channels) ack(ch *channel) {
-	if ch.acked {
+// onMessageRefused closes a channel whose peer has sent a message that is too
+// long: what follows it would be taken for what it was to be.
+func (c *Channels) onMessageRefused(now mono.Time, sid uint16) {
+	ch := c.channels[sid]
+	if ch == nil || ch.deaf {
 		return
 	}
-	ch.acked = true
+	ch.deaf = true
+	if ch.err == nil {
+		ch.err = ErrPeerMessage
+	}
 	if !ch.closing {
-		c.report(ch, ChannelAcked)
+		if ch.ready {
+			c.events.push(ChannelEvent{Kind: ChannelClosing, ID: sid})
+		}
+		c.close(now, ch)
 	}
 }
 
@@ -137,7 +147,7 @@ func (c *Channels) onDCEP(now mono.Time, e *Event) {
 	switch e.Data[0] {
 	case dcepAck:
 		if ch != nil && !ch.remote && !ch.params.Negotiated {
-			c.ack(ch)
+			ch.acked = true
 		}
 	case dcepOpen:
 		p, ok := parseOpen(e.Data)

@@ -97,9 +97,9 @@ func (p *dcPair) send(i int, id uint16, text bool, data string) {
 func (p *dcPair) opened(i int, params ChannelParams) uint16 {
 	p.t.Helper()
 	id := p.open(i, params)
-	acks, opens := p.count(i, ChannelAcked, id), p.count(1-i, ChannelOpened, id)
+	acks, opens := p.count(i, ChannelReady, id), p.count(1-i, ChannelOpened, id)
 	if !p.Run(time.Minute, func() bool {
-		return p.count(i, ChannelAcked, id) > acks && p.count(1-i, ChannelOpened, id) > opens
+		return p.count(i, ChannelReady, id) > acks && p.count(1-i, ChannelOpened, id) > opens
 	}) {
 		p.t.Fatalf("channel %d did not open: %v %v", id, p.ev[0], p.ev[1])
 	}
@@ -125,7 +125,7 @@ func TestChannelOpensWithItsParameters(t *testing.T) {
 				p := newChannelPair(t, Config{}, ab, ba).start()
 				id := p.open(from, params) // before the association is up
 				p.send(from, id, true, "first")
-				if !p.Run(time.Minute, func() bool { return p.count(from, ChannelAcked, id) == 1 && len(p.got[1-from]) == 1 }) {
+				if !p.Run(time.Minute, func() bool { return p.count(from, ChannelReady, id) == 1 && len(p.got[1-from]) == 1 }) {
 					t.Fatal("did not open")
 				}
 				if int(id&1) != from {
@@ -188,7 +188,7 @@ func TestNegotiatedChannelNeedsNoOpen(t *testing.T) {
 	p.send(1, 7, false, "b")
 	p.Sleep(time.Second)
 	for i := range 2 {
-		if len(p.got[i]) != 1 || p.count(i, ChannelAcked, 7) != 1 || p.count(i, ChannelOpened, 7) != 0 {
+		if len(p.got[i]) != 1 || p.count(i, ChannelReady, 7) != 1 || p.count(i, ChannelOpened, 7) != 0 {
 			t.Errorf("end %d: %v %v", i, p.got[i], p.ev[i])
 		}
 	}
@@ -331,7 +331,7 @@ func TestIDIsReopenedTheMomentItIsClosed(t *testing.T) {
 				}
 				p.open(0, ChannelParams{ID: &id, Label: "y"})
 				p.send(0, id, true, "hello")
-				if !p.Run(20*time.Second, func() bool { return len(p.got[1]) == round+1 && p.count(0, ChannelAcked, id) == round+2 }) {
+				if !p.Run(20*time.Second, func() bool { return len(p.got[1]) == round+1 && p.count(0, ChannelReady, id) == round+2 }) {
 					t.Fatalf("drop %d round %d: %d messages\n%v\n%v", drop, round, len(p.got[1]), p.ev[0], p.ev[1])
 				}
 			}
@@ -447,7 +447,7 @@ func TestPeerWithFewStreamsRefusesHighIDs(t *testing.T) {
 	p.send(0, high, true, "lost")
 	p.connect()
 	p.Sleep(time.Second)
-	if p.count(0, ChannelAcked, low) != 1 || p.count(0, ChannelClosed, high) != 1 {
+	if p.count(0, ChannelReady, low) != 1 || p.count(0, ChannelClosed, high) != 1 {
 		t.Errorf("%v", p.ev[0])
 	}
 	for range 1 {

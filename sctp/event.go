@@ -33,6 +33,9 @@ const (
 	// EventMessageAborted: the rest of a message reported with More will not
 	// come; the peer has given it up, or reset the stream.
 	EventMessageAborted
+	// EventMessageRefused: a message of SID is longer than is taken, and was
+	// dropped. Channels alone ask for it; otherwise the association ends.
+	EventMessageRefused
 	// EventClosed: the association has ended; Err is nil after a graceful
 	// shutdown. Nothing follows.
 	EventClosed

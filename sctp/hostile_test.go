@@ -350,8 +350,17 @@ func FuzzAssociation(f *testing.F) {
 	f.Add(appendChunk(nil, typeShutdown, 0, be32(0)), appendChunk(nil, typeShutdownAck, 0, nil))
 	f.Add(appendData(nil, &dataChunk{flags: 3, tsn: 1000, ppid: 50, payload: appendOpen(nil, &ChannelParams{Label: "x"})}), []byte{})
 	f.Add(appendData(nil, &dataChunk{idata: true, flags: 2, tsn: 1000, ppid: 50, payload: []byte("x")}), appendForward(nil, typeIForwardTSN, 1005, []skip{{sid: 0, mid: 1}}))
+	long := func(flags uint8, tsn uint32) []byte {
+		return appendData(nil, &dataChunk{flags: flags, tsn: tsn, sid: 2, ppid: 51, payload: make([]byte, 60)})
+	}
+	f.Add(append(long(flagBegin, 1000), append(long(0, 1002), long(flagEnd, 1003)...)...), append(long(0, 1001), 0, 0))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		a := established(t, Config{Interleave: true, ServeReconfig: len(second)&1 == 1, Budget: NewBudget(1 << 20)})
+		cfg := Config{Interleave: true, ServeReconfig: len(second)&1 == 1, Budget: NewBudget(1 << 20)}
+		if len(second)&2 == 2 {
+			cfg.MaxMessageSize, cfg.MaxPartsSize = 100, 150
+		}
+		a := established(t, cfg)
+		a.rx.data.refuses = len(second)&2 == 2
 		a.SetParts(2, true)
 		if len(first) > 0 && first[0] == byte(typeIData) {
 			a.peer.interleave, a.rx.data.wide = true, true

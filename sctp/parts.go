@@ -200,8 +200,9 @@ func (a *Association) SetParts(sid uint16, on bool) {
 type openMessage struct {
 	mid, next uint32 // next TSN or FSN
 	ppid      uint32
-	size      int // bytes reported
-	hint      int // bytes of the last part
+	size      int  // bytes reported
+	hint      int  // bytes of the last part
+	gone      bool // the rest will not be reported
 }
 
 // touch notes that there may be something new to report of a stream.
@@ -230,6 +231,7 @@ func (q *reassembly) room(s *inStream, r *run) (most int, ok bool) {
 	if tsnLess(r.first, o.next) {
 		return 0, false
 	}
+	r.refused = o.gone
 	if r.first == o.next {
 		r.begin, r.cont, r.ppid = true, true, o.ppid
 	}
@@ -277,7 +279,7 @@ func (q *reassembly) takePart(sid uint16, s *inStream) *run {
 		}
 	}
 	r := (*runs)[at]
-	if q.holds(r) || r.ppid == ppidDCEP { // RFC 8832 §5: short, and taken whole
+	if q.holds(r) || r.refused || r.ppid == ppidDCEP { // RFC 8832 §5: short, and taken whole
 		return nil
 	}
 	*runs = slices.Delete(*runs, at, at+1)
@@ -301,11 +303,18 @@ func (q *reassembly) reportPart(s *inStream, r *run) {
 	q.freeRun(r)
 }
 
-// abortPart ends a message of which a part was reported and the rest will not
-// come.
+// abortPart tells that the rest of a message of which a part was reported will
+// not be.
 func (q *reassembly) abortPart(sid uint16, s *inStream) {
-	if o := s.begun; o != nil {
-		s.begun = nil
+	if o := s.begun; o != nil && !o.gone {
+		o.gone = true
 		q.events.push(Event{Kind: EventMessageAborted, SID: sid, PPID: o.ppid})
 	}
+}
+
+// endPart ends a message of which a part was reported and the rest will not
+// come.
+func (q *reassembly) endPart(sid uint16, s *inStream) {
+	q.abortPart(sid, s)
+	s.begun = nil
 }

@@ -16,6 +16,7 @@ type run struct {
 	unordered   bool
 	begin, end  bool
 	cont        bool // it begins where what was reported ended
+	refused     bool // the message is too long: nothing of it is kept
 	buf         []byte
 }
 
@@ -59,6 +60,7 @@ type reassembly struct {
 	maxSize  int      // of a message
 	maxParts int      // of one reported in parts; 0: none
 	allParts bool     // Config.ReadParts
+	refuses  bool     // a message that is too long is refused, and ends nothing
 	touched  []uint16 // streams in parts with something new
 	bytes    int      // buffered or unconsumed
 	unread   int      // of bytes: reported, not consumed
@@ -160,9 +162,12 @@ func (q *reassembly) add(d *dataChunk) bool {
 	}
 	if r.begin && r.end {
 		if len(d.payload) > most {
-			return false
+			if !q.refuses {
+				return false
+			}
+			q.refuse(r)
 		}
-		r.buf = slices.Clone(d.payload)
+		q.store(r, d.payload)
 		q.complete(r)
 		return true
 	}
@@ -218,13 +223,16 @@ func (q *reassembly) insert(runs *[]*run, r *run, payload []byte, most int) (*ru
 	if i > 0 && (*runs)[i-1].joins(r) {
 		i--
 		p := (*runs)[i]
-		p.buf = append(p.buf, payload...)
+		q.merge(p, r)
+		q.store(p, payload)
 		p.last, p.end = r.last, r.end
 		q.freeRun(r)
 		r = p
 		q.entries--
 	} else {
-		if r.cont {
+		if r.refused {
+			// needs no room
+		} else if r.cont {
 			r.buf = make([]byte, 0, max(q.streams[r.sid].begun.hint, len(payload)))
 		} else if r.begin && q.hinted == nil {
 			// Messages tend to be as long as the one before. One at a time is
@@ -232,19 +240,22 @@ func (q *reassembly) insert(runs *[]*run, r *run, payload []byte, most int) (*ru
 			r.buf = make([]byte, 0, max(q.hint, len(payload)))
 			q.hinted = r
 		}
-		r.buf = append(r.buf, payload...)
+		q.store(r, payload)
 		*runs = slices.Insert(*runs, i, r)
 	}
 	if i+1 < len(*runs) && r.joins((*runs)[i+1]) {
 		n := (*runs)[i+1]
-		r.buf = append(r.buf, n.buf...)
+		q.merge(r, n)
 		r.last, r.end = n.last, n.end
 		*runs = slices.Delete(*runs, i+1, i+2)
 		q.freeRun(n)
 		q.entries--
 	}
 	if len(r.buf) > most {
-		return nil, false
+		if !q.refuses {
+			return nil, false
+		}
+		q.refuse(r)
 	}
 	if !r.begin || !r.end {
 		return nil, true
@@ -254,6 +265,43 @@ func (q *reassembly) insert(runs *[]*run, r *run, payload []byte, most int) (*ru
 		r.buf = slices.Clone(r.buf)
 	}
 	return r, true
+}
+
+// store adds a fragment's payload to its run.
+func (q *reassembly) store(r *run, payload []byte) {
+	switch {
+	case r.refused:
+		q.bytes -= len(payload)
+	case r.buf == nil:
+		r.buf = slices.Clone(payload)
+	default:
+		r.buf = append(r.buf, payload...)
+	}
+}
+
+// merge adds to a run what the one behind it has stored.
+func (q *reassembly) merge(r, n *run) {
+	if r.refused != n.refused {
+		q.forget(r)
+		q.forget(n)
+	}
+	r.buf = append(r.buf, n.buf...)
+}
+
+// forget drops what a run has stored, and what it will. It goes on to note what
+// belongs to its message.
+func (q *reassembly) forget(r *run) {
+	q.bytes -= len(r.buf)
+	r.buf, r.refused = nil, true
+}
+
+// refuse forgets a message that is too long.
+func (q *reassembly) refuse(r *run) {
+	q.forget(r)
+	if s := q.streams[r.sid]; s != nil && !r.unordered && s.begun != nil && s.begun.mid == r.mid {
+		q.abortPart(r.sid, s)
+	}
+	q.events.push(Event{Kind: EventMessageRefused, SID: r.sid, PPID: r.ppid, Unordered: r.unordered})
 }
 
 func (q *reassembly) newRun() *run {
@@ -326,6 +374,10 @@ func (q *reassembly) drain(s *inStream) {
 }
 
 func (q *reassembly) deliver(s *inStream, r *run) {
+	if r.refused {
+		q.discard(r)
+		return
+	}
 	s.unread.push(len(r.buf))
 	q.unread += len(r.buf)
 	q.events.push(Event{Kind: EventMessage, SID: r.sid, PPID: r.ppid, Unordered: r.unordered, Data: r.buf})
@@ -399,7 +451,7 @@ func (q *reassembly) forward(f *forwardChunk) {
 		for _, r := range ready {
 			q.deliver(s, r)
 		}
-		q.abortPart(k.sid, s)
+		q.endPart(k.sid, s)
 		s.next = q.after(k.mid)
 		q.drain(s)
 		q.touch(k.sid, s)
@@ -449,7 +501,7 @@ func (q *reassembly) restart(sid uint16, s *inStream) {
 		}
 		s.partial[i] = nil
 	}
-	q.abortPart(sid, s)
+	q.endPart(sid, s)
 	s.waiting, s.next, s.given = nil, 0, 0
 	if s.unread.len() == 0 && !s.parts {
 		delete(q.streams, sid)

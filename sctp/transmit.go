@@ -234,6 +234,9 @@ func (a *Association) appendNew(now mono.Time, pkt []byte, room int) []byte {
 	}
 	left := len(m.data) - m.sent
 	n := min(left, t.maxFrag)
+	if left > n && left <= t.wholeFrag && t.pending == 1 && m.sent == 0 && pad4(left) <= room && a.maySend(left) {
+		n = left // nothing else would use what fragments leave of the packet
+	}
 	if pad4(n) > room {
 		// A message which is fragmented anyway may use the rest of a packet.
 		if n = room &^ 3; left <= t.maxFrag || n < t.maxFrag/2 {

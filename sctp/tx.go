@@ -61,9 +61,10 @@ type sender struct {
 	borrowed int          // of the Budget
 	blocked  bool         // a Write has failed for lack of room
 
-	window  // sent and not acknowledged
-	maxFrag int
-	head    int // bytes of a DATA chunk's header
+	window    // sent and not acknowledged
+	maxFrag   int
+	wholeFrag int // what fits a packet of base bytes
+	head      int // bytes of a DATA chunk's header
 	// scheduler chooses a stream per message, or per packet if interleave.
 	scheduler  Scheduler
 	interleave bool
@@ -163,6 +164,7 @@ func (t *sender) size(base, mtu int, interleave bool) {
 	}
 	base, mtu = base-headerLen, mtu-headerLen
 	t.maxFrag = (mtu/((mtu+base-1)/base) - t.head) &^ 3
+	t.wholeFrag = (base - t.head) &^ 3
 }
 
 // number gives a message its MID or SSN. Unordered messages have MIDs of their

@@ -109,8 +109,9 @@ func (pc *PeerConnection) startChannels(t *transport) {
 	pc.opening = nil
 }
 
-// handleChannel takes an event of the data channels.
-func (t *transport) handleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
+// handleChannel takes an event of the data channels, and what the data lane knows
+// of the channel.
+func (t *transport) handleChannel(h *heardChannel, ev dataplane.ChannelEvent) {
 	pc := t.pc
 	if pc.closed {
 		return
@@ -132,9 +133,11 @@ func (t *transport) handleChannel(_ mono.Time, ev dataplane.ChannelEvent) {
 		pc.channels[ev.ID] = dc
 		pc.events.push(func() { pc.onDataChannel.call(dc) })
 		dc.opened()
-	case sctp.ChannelAcked:
+		h.dc.Store(dc)
+	case sctp.ChannelReady:
 		if dc != nil {
 			dc.opened()
+			h.dc.Store(dc)
 		}
 	case sctp.ChannelMessage:
 		if dc != nil {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicertc/sluice/dataplane"
+	"github.com/sluicertc/sluice/internal/chain"
 	"github.com/sluicertc/sluice/internal/mono"
 	"github.com/sluicertc/sluice/sctp"
 )
@@ -63,14 +64,19 @@ type DataChannel struct {
 	onLow     handler[struct{}]
 
 	low      atomic.Int64
+	wantsLow atomic.Bool // OnBufferedAmountLow is set
 	watching atomic.Bool // see watchLow
 	above    atomic.Bool // somebody has found more than low, and was not told since
 
+	inbox      chain.Queue[Message] // messages that wait for their turn; who takes them holds mu
+	isDetached atomic.Bool          // detached is set, or about to be
+
 	mu       sync.Mutex
-	inbox    []Message // messages that wait for their turn, or for OnMessage or Detach
-	passed   int       // of inbox, whose turn came before OnMessage
+	putOff   []Message // messages whose turn came before OnMessage
 	has      bool      // OnMessage is set
 	kept     bool      // by OnMessageKept
+	unwanted bool      // Close came before OnMessage
+	over     bool      // OnClose has had its turn
 	detached *DataChannelConn
 
 	inParts atomic.Bool // a message is being written in parts: no other may come between
@@ -86,7 +92,11 @@ type channelCounters struct {
 func (pc *PeerConnection) newDataChannel(label, protocol string, init DataChannelInit) *DataChannel {
 	dc := &DataChannel{pc: pc, label: label, protocol: protocol, init: init}
 	dc.id.Store(-1)
+	dc.meter.Failed = func(err error) {
+		pc.lane.Post(func(mono.Time) { dc.failed(err) })
+	}
 	if pc.cfg.DataChannels.Detach {
+		dc.isDetached.Store(true)
 		dc.detached = newChannelConn(dc)
 	}
 	return dc
@@ -274,7 +284,9 @@ func (dc *DataChannel) onAssociation(f func(c *sctp.Channels, id uint16, now mon
 	})
 }
 
-// OnOpen is called when the channel opens, at once if it is open.
+// OnOpen is called when the channel opens, at once if it is open. One that was
+// made here is open when the connection is up: messages may follow its
+// announcement, which the peer may not have got yet (RFC 8832 §6).
 func (dc *DataChannel) OnOpen(f func()) {
 	f = sync.OnceFunc(f)
 	dc.onOpen.set(func(struct{}) { f() })
@@ -291,7 +303,10 @@ func (dc *DataChannel) OnError(f func(error)) { dc.onError.set(f) }
 
 // OnBufferedAmountLow is called when BufferedAmount has fallen to the
 // threshold; under load it may be called once more than that.
-func (dc *DataChannel) OnBufferedAmountLow(f func()) { dc.onLow.set(func(struct{}) { f() }) }
+func (dc *DataChannel) OnBufferedAmountLow(f func()) {
+	dc.onLow.set(func(struct{}) { f() })
+	dc.wantsLow.Store(true)
+}
 
 // OnMessage is called for each message, those included that came before it
 // was set: they come first. Until it returns, the message counts against the
@@ -314,36 +329,59 @@ func (dc *DataChannel) Consume(n int) {
 func (dc *DataChannel) handleMessages(f func(Message), kept bool) {
 	dc.onMessage.set(f)
 	dc.mu.Lock()
-	n := dc.passed
-	dc.passed, dc.has, dc.kept = 0, true, kept
+	n := len(dc.putOff)
+	dc.has, dc.kept = true, kept
 	dc.mu.Unlock()
 	dc.pc.events.unshift(dc.deliver, n)
 }
 
-// deliver gives the handler the next message. It is queued once for each: at
+// deliver gives the handler the next message. It is called once for each: at
 // that place in the order of events it is handled, or put off until there is a
-// handler.
+// handler, which then has it called again.
 func (dc *DataChannel) deliver() {
 	dc.mu.Lock()
-	if len(dc.inbox) == 0 || !dc.has {
-		dc.passed = min(dc.passed+1, len(dc.inbox))
-		dc.mu.Unlock()
+	m, ok := dc.nextMessage()
+	kept := dc.kept
+	dc.mu.Unlock()
+	if !ok {
 		return
 	}
-	m, kept := dc.inbox[0], dc.kept
-	dc.inbox[0] = Message{}
-	if dc.inbox = dc.inbox[1:]; len(dc.inbox) == 0 {
-		dc.inbox = nil
-	}
-	dc.mu.Unlock()
 	if !kept {
 		defer dc.consume(len(m.Data)) // even if the handler ends the goroutine
 	}
 	dc.onMessage.call(m)
 }
 
+// nextMessage takes the oldest message, if it can be handled now. dc.mu is held.
+func (dc *DataChannel) nextMessage() (m Message, ok bool) {
+	if dc.detached != nil {
+		dc.moveInbox() // came while Detach was called
+		return m, false
+	}
+	if dc.has && len(dc.putOff) > 0 {
+		m, dc.putOff[0] = dc.putOff[0], Message{}
+		if dc.putOff = dc.putOff[1:]; len(dc.putOff) == 0 {
+			dc.putOff = nil
+		}
+		return m, true
+	}
+	switch m, ok = dc.inbox.Pop(); {
+	case !ok, dc.has && !dc.over:
+		return m, ok
+	case dc.has || dc.unwanted:
+		// Nobody will ask for it, and it would keep the window closed.
+		dc.consume(len(m.Data))
+	default:
+		dc.putOff = append(dc.putOff, m)
+	}
+	return Message{}, false
+}
+
+// consume opens the window for n bytes that this channel has received.
 func (dc *DataChannel) consume(n int) {
-	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) { c.Consume(id, n) })
+	if id, ok := dc.ID(); ok && n > 0 {
+		dc.transport.data.Consume(id, n)
+	}
 }
 
 // partial tells that the rest of a message will not come. Ctl lane.
@@ -363,16 +401,13 @@ func (dc *DataChannel) received(m Message, more bool) {
 	dc.stat.bytesReceived.Add(uint64(len(m.Data)))
 	dc.mu.Lock()
 	defer dc.mu.Unlock()
-	switch {
-	case dc.detached != nil:
+	if dc.detached != nil {
+		dc.moveInbox() // came before
 		dc.detached.push(piece{Message: m, more: more})
-	case !dc.has && dc.ReadyState() == DataChannelClosing:
-		// Nobody will ask for it, and it would keep the window closed.
-		dc.consume(len(m.Data))
-	default:
-		dc.inbox = append(dc.inbox, m)
-		dc.pc.events.push(dc.deliver)
+		return
 	}
+	dc.inbox.Push(m)
+	dc.pc.events.push(dc.deliver)
 }
 
 // Send sends a binary message, which is copied: at most 16 MiB, and what the
@@ -406,9 +441,7 @@ func (dc *DataChannel) send(text bool, data []byte) error {
 	id, _ := dc.ID()
 	dc.stat.messagesSent.Add(1)
 	dc.stat.bytesSent.Add(uint64(len(data)))
-	dc.transport.data.Send(&dc.meter, id, text, slices.Clone(data), func(err error) {
-		dc.pc.lane.Post(func(mono.Time) { dc.failed(err) })
-	})
+	dc.transport.data.Send(&dc.meter, id, text, slices.Clone(data))
 	dc.watchLow(id)
 	return nil
 }
@@ -435,14 +468,10 @@ func (dc *DataChannel) Close() error {
 		}
 	}
 	dc.mu.Lock()
-	var unread []Message
-	if !dc.has {
-		unread, dc.inbox, dc.passed = dc.inbox, nil, 0
+	if dc.unwanted = !dc.has; dc.unwanted {
+		dc.emptyInbox(func(m Message) { dc.consume(len(m.Data)) })
 	}
 	dc.mu.Unlock()
-	for _, m := range unread {
-		dc.consume(len(m.Data))
-	}
 	dc.pc.lane.Post(func(mono.Time) {
 		if i := slices.Index(dc.pc.opening, dc); i >= 0 {
 			dc.pc.opening = slices.Delete(dc.pc.opening, i, i+1)
@@ -479,6 +508,9 @@ func (dc *DataChannel) ended(err error) {
 	}
 	dc.mu.Unlock()
 	dc.pc.events.push(func() {
+		dc.mu.Lock()
+		dc.over = true
+		dc.mu.Unlock()
 		if err != nil {
 			dc.onError.call(err)
 		}

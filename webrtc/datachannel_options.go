@@ -18,7 +18,8 @@ type DataChannelOptions struct {
 	// (DataChannel.Detach); OnMessage is not called. Messages of ordered channels
 	// are then read in parts as they come, so that MaxMessageSize may be far more
 	// than the memory of the receive window. On unordered channels a message of
-	// more than 262144 bytes ends the association.
+	// more than 262144 bytes closes the channel, as everywhere one does that is
+	// longer than MaxMessageSize.
 	Detach bool
 	// Interleave offers I-DATA (RFC 8260): a large message does not hold up the
 	// other channels, and one written in parts (DataChannelConn.NextWriter) may

@@ -58,10 +58,9 @@ func (dc *DataChannel) Detach() *DataChannelConn {
 	dc.mu.Lock()
 	if dc.detached == nil {
 		c := newChannelConn(dc)
-		for _, m := range dc.inbox {
-			c.queue = append(c.queue, piece{Message: m})
-		}
-		dc.inbox, dc.passed, dc.detached = nil, 0, c
+		dc.isDetached.Store(true) // first: what comes after the inbox was emptied is moved, too
+		dc.emptyInbox(func(m Message) { c.queue = append(c.queue, piece{Message: m}) })
+		dc.detached = c
 		if dc.ReadyState() == DataChannelClosed {
 			c.err = io.EOF
 		}

@@ -37,6 +37,10 @@ const (
 	// description; more are refused. An agent keeps 64 for each transport.
 	maxLate = 512
 
+	// maxFreeEvents bounds the entries of a queue of events that are kept to be
+	// used for later messages, of 40 bytes.
+	maxFreeEvents = 64
+
 	// maxReadQueue bounds the packets of one track that wait for ReadRTP.
 	// Beyond it the newest are dropped and counted.
 	maxReadQueue = 256

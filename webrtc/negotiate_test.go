@@ -304,21 +304,22 @@ func TestStoppedTransceiverLeavesItsSectionToALaterOne(t *testing.T) {
 func echo(t testing.TB, peer *PeerConnection, dc *DataChannel) {
 	t.Helper()
 	got := make(chan Message, 1)
-	if err := peer.do(func(_ monoTime) error {
-		id, _ := dc.ID()
-		other := peer.channels[id]
-		if other == nil {
-			return errors.New("the peer has no such channel")
+	var other *DataChannel
+	eventually(t, "such channel of the peer", func() bool { // it hears of it after dc is open
+		if err := peer.do(func(_ monoTime) error {
+			id, _ := dc.ID()
+			other = peer.channels[id]
+			return nil
+		}); err != nil {
+			t.Fatal(err)
 		}
-		other.OnMessage(func(m Message) {
-			if m.Text && string(m.Data) == "ping" {
-				got <- m
-			}
-		})
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+		return other != nil
+	})
+	other.OnMessage(func(m Message) {
+		if m.Text && string(m.Data) == "ping" {
+			got <- m
+		}
+	})
 	if err := dc.SendText("ping"); err != nil {
 		t.Fatal(err)
 	}

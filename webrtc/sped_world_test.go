@@ -308,7 +308,7 @@ func (e *spedEnd) pumpRecords() {
 	}
 	for {
 		for ev, ok := e.channels.Event(); ok; ev, ok = e.channels.Event() {
-			if ev.Kind == sctp.ChannelAcked && e.openAt == 0 {
+			if ev.Kind == sctp.ChannelReady && e.openAt == 0 {
 				e.openAt = w.now
 			}
 		}

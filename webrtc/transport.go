@@ -38,6 +38,7 @@ type transport struct {
 	usable                 ice.Path         // the first pair that worked, before one is selected
 	heard                  ice.Path         // where DTLS last came from
 	via                    *dataplane.Shard // of the packet being handled
+	settled                bool             // what comes from the selected pair finds us by its address
 	early                  [][]byte         // DTLS before conn exists, or may begin
 	pass                   *dataplane.Pass  // of the handshake
 	begun                  bool             // the handshake
@@ -51,7 +52,7 @@ type transport struct {
 // newTransport makes the agent. Controlling is the role of the offerer.
 func (pc *PeerConnection) newTransport(controlling bool) (*transport, error) {
 	t := &transport{pc: pc}
-	t.port = &port{t}
+	t.port = &port{t: t, lane: pc.lane}
 	role := ice.Controlled
 	if controlling {
 		role = ice.Controlling
@@ -94,20 +95,16 @@ func (t *transport) register() error {
 
 // port is what the engine knows of a transport. It outlives the transport for
 // as long as responses to its STUN requests may come, and then leads nowhere.
-// Ctl lane.
-type port struct{ t *transport }
+type port struct {
+	t       *transport // ctl lane
+	lane    *dataplane.Lane
+	hearing hearing // data lane
+}
 
 // HandlePacket implements dataplane.Endpoint.
 func (p *port) HandlePacket(now mono.Time, pkt *dataplane.Packet) {
 	if p.t != nil {
 		p.t.handlePacket(now, pkt)
-	}
-}
-
-// HandleChannel implements dataplane.Endpoint.
-func (p *port) HandleChannel(now mono.Time, ev dataplane.ChannelEvent) {
-	if p.t != nil {
-		p.t.handleChannel(now, ev)
 	}
 }
 
@@ -136,6 +133,9 @@ func (t *transport) handlePacket(now mono.Time, p *dataplane.Packet) {
 		_ = t.agent.HandlePacketAt(now, arrival(p), p.Buf, path)
 		if !p.Known && t.data != nil && t.agent.Validated(path) {
 			t.data.AddRemote(p.Shard, p.Remote)
+		}
+		if path == t.selected {
+			t.settled = p.Known
 		}
 	case p.Known:
 		t.heard = ice.Path{Local: p.Local, Remote: p.Remote}
@@ -292,10 +292,18 @@ func (t *transport) pump(now mono.Time) {
 }
 
 func (t *transport) writeSTUN(now mono.Time, b []byte, path ice.Path) {
-	if b[0]&1 == 0 && b[1]&0x10 == 0 { // a request: its response must find us
+	if t.expects(b, path) {
 		t.pc.engine.Expect(now, stun.TransactionID(b[8:20]), t.pc.lane, t.port)
 	}
 	t.pc.lane.Write(t.shard(), b, path.Local.Addr(), path.Remote)
+}
+
+// expects reports whether b, sent to path, is a request whose response would not
+// find us unless the engine knows of it: it bears no name, and may come from an
+// address, or to a shard, where nobody knows us.
+func (t *transport) expects(b []byte, path ice.Path) bool {
+	request := b[0]&1 == 0 && b[1]&0x10 == 0
+	return request && !(t.settled && path == t.selected)
 }
 
 // shard is the one whose socket sends control packets: every shard's has the
@@ -431,9 +439,10 @@ func (t *transport) iceEvent(now mono.Time, ev ice.Event) {
 		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
 		t.maybeStartDTLS(now)
 	case ice.EventSelected:
-		t.selected = ev.Path
+		t.selected, t.settled = ev.Path, false
 		t.admit(now, ev.Path)
 		t.data.SetRemote(ev.Path.Local.Addr(), ev.Path.Remote)
+		t.tellRTT()
 		t.maybeStartDTLS(now)
 	}
 }
@@ -454,6 +463,13 @@ func (t *transport) admit(now mono.Time, path ice.Path) {
 	t.data.AddRemote(via, path.Remote)
 }
 
+// tellRTT gives the data lane the round trip time of the selected pair.
+func (t *transport) tellRTT() {
+	if rtt := t.roundTrip(); rtt > 0 {
+		t.data.SetRTT(rtt)
+	}
+}
+
 func (t *transport) iceStateChanged(s ice.State) {
 	t.iceState = [...]ICEConnectionState{
 		ice.StateNew: ICEConnectionNew, ice.StateChecking: ICEConnectionChecking,
@@ -466,8 +482,8 @@ func (t *transport) iceStateChanged(s ice.State) {
 			// Without consent nothing may be sent (RFC 7675 §5.1).
 			t.selected, t.usable, t.heard = ice.Path{}, ice.Path{}, ice.Path{}
 			t.data.SetRemote(netip.Addr{}, netip.AddrPort{})
-		} else if rtt := t.roundTrip(); ok && rtt > 0 {
-			t.data.SetRTT(rtt)
+		} else if ok {
+			t.tellRTT()
 		}
 	}
 	t.pc.updateState()
@@ -503,7 +519,8 @@ func (t *transport) close(now mono.Time) {
 		t.conn.Close(now)
 		t.pumpDTLS(now)
 	}
-	t.closed, t.port.t = true, nil
+	port := t.port
+	t.closed, port.t = true, nil
 	t.pass.Leave(now)
 	t.timer.Set(0)
 	t.agent.Close()
@@ -511,7 +528,7 @@ func (t *transport) close(now mono.Time) {
 		t.pc.engine.Unregister(u)
 	}
 	if t.data != nil && !t.pc.stranded {
-		t.data.Close(nil)
+		t.data.Close(func() { port.hearing = hearing{} }) // which leads to the channels, and by them to all
 	}
 	t.iceState = ICEConnectionClosed
 	if t.dtlsState != DTLSTransportFailed {

@@ -18,7 +18,7 @@ const module = "github.com/sluicertc/sluice"
 
 // ranks, lowest first. A name ending in /* stands for the packages below it.
 var ranks = [][]string{
-	{"internal/mono", "internal/deadline"},
+	{"internal/mono", "internal/deadline", "internal/chain"},
 	{"crypto", "rtp", "rtcp", "codec/*", "stun", "sdp", "bpf"},
 	{"srtp", "ice", "dtls", "sctp", "bwe", "sockets"},
 	{"dtls/dtlsnet", "sctp/sctpnet"},
