@@ -90,10 +90,26 @@ func (t *Transport) Channels(f func(c *sctp.Channels, now mono.Time)) {
 	})
 }
 
-// give hands a message to the association. It reports false when there is no
-// room for it.
+// CloseChannel closes a data channel behind what was sent before, messages that
+// wait for memory among it. It does nothing after Close.
+func (t *Transport) CloseChannel(id uint16) {
+	t.Channels(func(c *sctp.Channels, now mono.Time) {
+		if len(t.chans.waiting) > 0 {
+			t.chans.waiting = append(t.chans.waiting, outgoing{id: id})
+		} else {
+			c.Close(now, id)
+		}
+	})
+}
+
+// give hands a message to the association, or, without a meter, the channel's
+// end. It reports false when there is no room for it.
 func (c *channels) give(now mono.Time, o *outgoing) bool {
 	m := o.m
+	if m == nil {
+		c.c.Close(now, o.id)
+		return true
+	}
 	err := c.c.Send(now, o.id, o.text, o.data)
 	if errors.Is(err, sctp.ErrSendBufferFull) {
 		return false

@@ -246,7 +246,7 @@ func TestEndpointIsToldThatKeysAreNearlyUsedUp(t *testing.T) {
 }
 
 // Memory that all associations share may be gone when a message comes: it waits
-// and arrives, in its place.
+// and arrives, in its place, and the channel's end does behind it.
 func TestMessagesWaitForMemory(t *testing.T) {
 	r := newRig(t, 1)
 	r.e.shards[0].channelMemory = sctp.NewBudget(0)
@@ -258,27 +258,31 @@ func TestMessagesWaitForMemory(t *testing.T) {
 	for i := range messages {
 		a.ends[0].tr.Send(m, id, false, bytes.Repeat([]byte{byte(i)}, size))
 	}
+	a.ends[0].tr.CloseChannel(id)
 	a.r.step()
 	if n := len(a.ends[0].tr.chans.waiting); n == 0 || m.Buffered() < messages*size/2 {
 		t.Fatalf("%d messages wait, %d bytes are buffered", n, m.Buffered())
 	}
-	got := 0
+	got, closed := 0, 0
 	for range 200 {
 		a.events[1] = nil
 		a.pass(10 * time.Millisecond)
 		for _, ev := range a.events[1] {
+			if ev.Kind == sctp.ChannelClosed {
+				closed++
+			}
 			if ev.Kind != sctp.ChannelMessage {
 				continue
 			}
-			if len(ev.Data) != size || ev.Data[0] != byte(got) {
+			if closed > 0 || len(ev.Data) != size || ev.Data[0] != byte(got) {
 				t.Fatalf("message %d: %d bytes of %d", got, len(ev.Data), ev.Data[0])
 			}
 			got++
 			a.ends[1].tr.Channels(func(c *sctp.Channels, _ mono.Time) { c.Consume(ev.ID, size) })
 		}
 	}
-	if got != messages || m.Buffered() != 0 || len(a.ends[0].tr.chans.waiting) != 0 {
-		t.Fatalf("%d of %d messages came, %d bytes are buffered", got, messages, m.Buffered())
+	if got != messages || closed != 1 || m.Buffered() != 0 || len(a.ends[0].tr.chans.waiting) != 0 {
+		t.Fatalf("%d of %d messages came, %d bytes are buffered, closed %d times", got, messages, m.Buffered(), closed)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // letters counts what waits in a shard's mail.
-func (s *Shard) letters() (n int) {
+func (s *Shard) mailed() (n int) {
 	for l := s.mail.head.Load(); l != nil; l = l.next {
 		n++
 	}
@@ -29,7 +29,7 @@ func TestSentTogetherIsToldOnce(t *testing.T) {
 	for i := range uint32(n) {
 		a.ends[0].tr.Send(m, id, false, binary.BigEndian.AppendUint32(nil, i))
 	}
-	if k := s.letters(); k != 1 {
+	if k := s.mailed(); k != 1 {
 		t.Errorf("%d updates", k)
 	}
 	a.ends[0].tr.takeOutbox(r.now)
@@ -91,7 +91,7 @@ func TestConsumedIsToldWhenItMatters(t *testing.T) {
 	told, most := 0, 0
 	for range n {
 		a.ends[1].tr.Consume(id, size)
-		if s.letters() > 0 {
+		if s.mailed() > 0 {
 			r.step()
 			told++
 		}

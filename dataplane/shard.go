@@ -62,7 +62,8 @@ type Shard struct {
 	holding    int      // cells of the current batch that others read
 	borrowed   []int32  // cells in use until the end of the turn
 	ctlPending bool
-	current    *Transport // whom a panic closes
+	current    *Transport      // whom a panic closes
+	unread     *letter[Update] // taken from mail; a panic leaves those behind it
 	rtcp       [cellSize]byte
 	seqs       []uint16
 	pairs      []rtcp.NACKPair
@@ -145,7 +146,7 @@ func (s *Shard) run() {
 			return
 		}
 		// Whoever publishes after this look finds parked set.
-		if !s.mail.empty() || s.pendingIn() {
+		if s.unread != nil || !s.mail.empty() || s.pendingIn() {
 			s.parked.Store(false)
 			continue
 		}
@@ -173,12 +174,17 @@ func (s *Shard) turn(n int) {
 // step is turn on a given clock.
 func (s *Shard) step(now mono.Time, n int) {
 	s.stages.begin()
-	if m := s.mail.take(); m != nil {
+	if s.unread == nil {
+		s.unread = s.mail.take()
+	}
+	if s.unread != nil {
 		if len(s.waiting) > 0 {
 			s.flushWaiting(now) // an update applies between bursts, not within one
 		}
-		for ; m != nil; m = m.next {
-			m.v(s, now)
+		for s.unread != nil {
+			l := s.unread
+			s.unread = l.next
+			l.v(s, now)
 		}
 	}
 	s.reclaim()

@@ -181,7 +181,7 @@ func (dc *DataChannel) open(t *transport) {
 			dc.pc.channels[id] = dc
 			if dc.ReadyState() == DataChannelClosing {
 				// Close came before there was an id.
-				dc.onAssociation(func(c *sctp.Channels, id uint16, now mono.Time) { c.Close(now, id) })
+				dc.onTransport((*dataplane.Transport).CloseChannel)
 			}
 		})
 	})
@@ -221,17 +221,19 @@ func (dc *DataChannel) BufferedAmount() int64 { return dc.meter.Buffered() }
 // called.
 func (dc *DataChannel) SetBufferedAmountLowThreshold(n int) {
 	dc.low.Store(int64(max(n, 0)))
-	dc.onAssociation(func(c *sctp.Channels, id uint16, _ mono.Time) {
-		c.SetBufferedAmountLowThreshold(id, n)
-		// The fall below it may have come before the association knew of it.
-		switch {
-		case !dc.above.Load():
-			dc.pc.lane.Post(func(mono.Time) { dc.writable() })
-		case dc.BufferedAmount() <= int64(n):
-			dc.pc.lane.Post(func(mono.Time) { dc.lowered() })
-		default:
-			dc.watchLow(id)
-		}
+	dc.onTransport(func(t *dataplane.Transport, id uint16) {
+		t.Channels(func(c *sctp.Channels, _ mono.Time) {
+			c.SetBufferedAmountLowThreshold(id, n)
+			// The fall below it may have come before the association knew of it.
+			switch {
+			case !dc.above.Load():
+				dc.pc.lane.Post(func(mono.Time) { dc.writable() })
+			case dc.BufferedAmount() <= int64(n):
+				dc.pc.lane.Post(func(mono.Time) { dc.lowered() })
+			default:
+				dc.watchLow(id)
+			}
+		})
 	})
 }
 
@@ -274,12 +276,12 @@ func (dc *DataChannel) lowered() {
 // BufferedAmountLowThreshold is what was set.
 func (dc *DataChannel) BufferedAmountLowThreshold() int { return int(dc.low.Load()) }
 
-// onAssociation runs f on the data lane once the channel has an id.
-func (dc *DataChannel) onAssociation(f func(c *sctp.Channels, id uint16, now mono.Time)) {
+// onTransport calls f once the channel has an id. Ctl lane.
+func (dc *DataChannel) onTransport(f func(t *dataplane.Transport, id uint16)) {
 	dc.pc.lane.Post(func(mono.Time) {
 		id, ok := dc.ID()
 		if ok && dc.transport != nil && dc.transport.data != nil {
-			dc.transport.data.Channels(func(c *sctp.Channels, now mono.Time) { f(c, id, now) })
+			f(dc.transport.data, id)
 		}
 	})
 }
@@ -478,7 +480,7 @@ func (dc *DataChannel) Close() error {
 			dc.ended(nil)
 			return
 		}
-		dc.onAssociation(func(c *sctp.Channels, id uint16, now mono.Time) { c.Close(now, id) })
+		dc.onTransport((*dataplane.Transport).CloseChannel)
 	})
 	return nil
 }
