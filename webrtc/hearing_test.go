@@ -246,14 +246,22 @@ func TestEventWorkersEnd(t *testing.T) {
 // told, and the others go on.
 func TestMessageTooLongClosesItsChannelAlone(t *testing.T) {
 	dc, in := streamed(t, 1<<20, 0, &DataChannelInit{Unordered: true})
-	other := must(dc.pc.CreateDataChannel("other", nil))(t)
 	incoming := make(chan *DataChannel, 1)
 	in.pc.OnDataChannel(func(dc *DataChannel) { incoming <- dc })
-	r := in.Detach()
+	other := must(dc.pc.CreateDataChannel("other", nil))(t)
+	r, w := in.Detach(), dc.Detach()
 	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = w.SetReadDeadline(time.Now().Add(patience))
 	closed := make(chan struct{})
 	dc.OnClose(func() { close(closed) })
-	if n, err := dc.Detach().Write(make([]byte, 300<<10)); err != nil {
+	// What goes before the peer was heard goes in order, and could be read in parts.
+	if n, err := r.Write([]byte("heard")); err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := w.Read(make([]byte, 100)); err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := w.Write(make([]byte, 300<<10)); err != nil {
 		t.Fatal(n, err)
 	}
 	if n, err := r.Read(make([]byte, 1<<20)); !errors.Is(err, sctp.ErrPeerMessage) {
