@@ -25,11 +25,11 @@ func few(all int) int {
 func TestClass33_SessionThatNeverConnectsEnds(t *testing.T) {
 	s := newServer(t, Config{ConnectTimeout: 20 * time.Millisecond})
 	x, _, err := s.Publish(t.Context(), "ghost", capture(t, "chromium-echo.sdp"))
-	check(t, err)
-	await(t, "end", x.Done())
-	if s.Len() != 0 || len(s.Streams()) != 0 {
-		t.Error("something remains")
+	if !errors.Is(err, ErrEnded) { // before its answer, on a slow machine
+		check(t, err)
+		await(t, "end", x.Done())
 	}
+	eventually(t, "nothing that remains", func() bool { return s.Len() == 0 && len(s.Streams()) == 0 })
 }
 
 func TestClass33_TwinConnectedSessionStays(t *testing.T) {
