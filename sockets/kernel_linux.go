@@ -26,7 +26,7 @@ type kernel interface {
 // systemCalls makes calls that do not block without telling Go's scheduler.
 // Told, it wakes its monitor thread, asleep while nothing runs, each time a
 // datagram ends a wait: to look, every 20 µs, whether the call takes long. That
-// cost a tenth of what forwarding 9-packet frames to 50 receivers does. Untold, a
+// cost a tenth of what forwarding video to 50 receivers does. Untold, a
 // call holds up those who stop the world, and who waits for its processor, until
 // it returns: writeBatch keeps that below a millisecond.
 type systemCalls struct {
